@@ -60,11 +60,13 @@ def serve(session: Session, *, look: bool, stop: bool) -> None:
         "address": found.address,
         "home": str(found.home),
         "pid": found.pid,
+        "notices": found.notices,
     }
     if stop:
         told = ["stopped" if was_running else "it does not run"]
     elif found.running:
         told = [f"runs as process {found.pid}", f"address   {found.address}"]
+        told += [f"changes   {found.notices}"] if found.notices else []
     else:
         told = ["it does not run; 'clawstate store serve' starts it"]
     session.output.emit(document, *told)
@@ -76,7 +78,7 @@ def serve(session: Session, *, look: bool, stop: bool) -> None:
         "clawstate store migrate memory --to lancedb --dry-run",
     )
 )
-@click.argument("what", type=click.Choice(["records", "memory"]), default="records")
+@click.argument("what", type=click.Choice(["all", "records", "memory"]), default="all")
 @click.option(
     "--to",
     "engine",
@@ -84,33 +86,42 @@ def serve(session: Session, *, look: bool, stop: bool) -> None:
     required=True,
     type=Engine(tuple(dict.fromkeys((*ENGINE_NAMES, *MEMORY_ENGINES)))),
     help=f"Where they shall be: {' or '.join(ENGINE_NAMES)} or postgresql://..., the memory "
-    f"{' or '.join(MEMORY_ENGINES)}.",
+    f"{' or '.join(MEMORY_ENGINES)} or postgresql://...",
 )
-@click.option("--dry-run", is_flag=True, help="Tell what of the memory would move; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Tell what would move; write nothing.")
+@click.option(
+    "--drop-source", is_flag=True, help="Remove what it lay in for good, once all is compared."
+)
 @pass_session
-def migrate(session: Session, *, what: str, engine: str, dry_run: bool) -> None:
+def migrate(session: Session, *, what: str, engine: str, dry_run: bool, drop_source: bool) -> None:
     """
     Move all records, or the memory, to ENGINE, and keep them there from now on.
 
-    All are copied and compared before the setting changes; what records lay in is kept aside, what
-    the memory lay in is emptied. Run it again if it was killed: nothing is lost at any point.
+    To and from a server memory and transcripts go along. All are copied and compared before
+    anything changes; what they lay in is kept until --drop-source or 'store clean', but a memory
+    that moves between engines of this machine is emptied there. Run it again if it was killed:
+    nothing is lost at any point.
     """
+    records = session.state.records
+    with session.output.progress("moving", unit="rows") as tell:
+        if what == "memory":
+            memory = records.migrate_memory(
+                engine, dry_run=dry_run, drop_source=drop_source, tell=tell
+            )
+        else:
+            done = records.migrate(
+                engine,
+                dry_run=dry_run,
+                drop_source=drop_source,
+                records_only=what == "records",
+                tell=tell,
+            )
     if what == "memory":
-        _migrate_memory(session, engine, dry_run=dry_run)
+        session.output.emit(to_wire(memory), *_memory_lines(memory))
         return
-    if dry_run:
-        raise click.UsageError("--dry-run is for the memory; 'store status' tells of records")
-    with session.output.progress("moving", unit="kinds") as tell:
-        done = session.state.records.migrate(engine, tell=tell)
     session.output.emit(to_wire(done), *_migration_lines(done))
     if done.left:
         raise click.exceptions.Exit(1)
-
-
-def _migrate_memory(session: Session, engine: str, *, dry_run: bool) -> None:
-    with session.output.progress("moving", unit="steps") as tell:
-        done = session.state.records.migrate_memory(engine, dry_run=dry_run, tell=tell)
-    session.output.emit(to_wire(done), *_memory_lines(done))
 
 
 @store.command()
@@ -154,13 +165,19 @@ def clean(session: Session, *, yes: bool) -> None:
 
 
 def _memory_lines(done: MemoryMigration) -> Iterator[str]:
-    records = number_of(done.records, "record")
+    from clawstate.cli.printing import size  # noqa: PLC0415 - see `NOUNS`
+
+    held = number_of(done.records, "record")
+    if done.messages:
+        held = f"{held} and {number_of(done.messages, 'message')}"
     if not done.done:
         yield "this was a dry run: nothing is written"
-        yield f"{records} would move from {done.source} to {done.target}"
-    elif done.records:
-        verb = "lies" if done.records == 1 else "lie"
-        yield f"{records} {verb} in {done.target} now, and none in {done.source}"
+        about = f", about {size(done.bytes)}," if done.bytes else ""
+        yield f"{held}{about} would move from {done.source} to {done.target}"
+    elif done.records or done.messages:
+        verb = "lies" if done.records == 1 and not done.messages else "lie"
+        there = f", and none in {done.source}" if not done.bytes else ""
+        yield f"{held} {verb} in {done.target} now{there}"
     else:
         yield f"nothing to move; the memory lies in {done.target}"
 
@@ -188,6 +205,14 @@ def _migration_lines(done: Migration) -> Iterator[str]:
     for why in done.left:
         yield f"{style('left', fg='yellow')}  {why}"
     total = sum(each.count for each in done.moved)
+    if not done.done:
+        yield "this was a dry run: nothing is written"
+        yield f"{number_of(total, 'record')} would move to {done.to}"
+        if done.memory is not None:
+            yield from list(_memory_lines(done.memory))[1:]
+        return
+    if done.memory is not None:
+        yield from _memory_lines(done.memory)
     moved = number_of(total, "record lies", "records lie")
     yield f"{moved} in {done.to} now" if total else f"nothing to move to {done.to}"
     if total:

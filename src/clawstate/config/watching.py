@@ -59,19 +59,26 @@ class Watcher:
     ) -> None:
         self._look = look
         self._interval = min(require_seconds("interval", interval), threading.TIMEOUT_MAX)
-        self._end = Signal()
+        self._signal = Signal()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         try:
             self._thread.start()
         except BaseException:
-            self._end.give()  # nobody will know this, to end a thread that did start
+            self._closed = True  # nobody will know this, to end a thread that did start
+            self._signal.give()
             raise
 
     def close(self) -> None:
         """Stop looking."""
-        self._end.give()
+        self._closed = True
+        self._signal.give()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    def wake(self) -> None:
+        """Look at once, and not only when the time is over."""
+        self._signal.give()
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +88,10 @@ class Watcher:
 
     def _run(self) -> None:
         last = ""
-        while not self._end.take(self._interval):
+        while True:
+            self._signal.take(self._interval)
+            if self._closed:
+                return
             try:
                 self._look()
             except StateError:

@@ -17,6 +17,8 @@ from clawstate.postgres.address import Address
 RV = TypeVar("RV")
 
 _LOOK = 0.1  # seconds between two looks at the clock while the server is silent
+_PID = "SELECT pg_backend_pid()"
+_PREPARED_AT = 5  # times that a statement is sent before it is prepared
 _LEAST_PATIENCE = 2  # seconds: libpq takes less for this anyway
 _CANCEL_PATIENCE = 0.5  # seconds for asking the server to stop a statement
 
@@ -80,16 +82,27 @@ def connect(address: Address, deadline: float) -> Connection:
     """
     Return a new connection to *address*, made before *deadline* (monotonic), in autocommit.
 
-    Nothing is prepared on the server and nothing set for the session: both break behind a pooler
-    that hands out another connection with each transaction.
+    Nothing is set for the session: that breaks behind a pooler that hands out another connection
+    with each transaction. What is asked again and again is prepared where none stands between.
     """
     given = address.parameters()
     left = max(_LEAST_PATIENCE, int(deadline - time.monotonic()))
     given.setdefault("connect_timeout", min(left, 10))
     made = Connection.connect(**given, autocommit=True, prepare_threshold=None)
     made.born = time.monotonic()
+    made.deadline = deadline
+    if is_direct(made):
+        made.prepare_threshold = _PREPARED_AT
+    made.deadline = float("inf")
     _OPEN.add(made)
     return made
+
+
+def is_direct(connection: Connection) -> bool:
+    """Tell whether *connection* is to the server itself, and not to a pooler before it."""
+    # A pooler makes up what a client cancels a statement with, this number in it.
+    row = connection.execute(_PID).fetchone()
+    return row is not None and row[0] == connection.info.backend_pid
 
 
 _OPEN: weakref.WeakSet[Connection] = weakref.WeakSet()

@@ -17,6 +17,7 @@ from clawstate.postgres.attempts import Attempts
 from clawstate.postgres.blocks import SNAPSHOT, Prepare, Reading
 from clawstate.postgres.connection import Connection, connect
 from clawstate.postgres.errors import is_lost, unknown_outcome
+from clawstate.postgres.notices import Announcer, Notices
 from clawstate.postgres.pool import MOST, Loan, Pool
 
 A = TypeVar("A")
@@ -57,6 +58,8 @@ class Database:
     ) -> None:
         self.address = address
         self.pool = Pool(lambda deadline: connect(address, deadline), str(address), most=most)
+        self.notices = Notices(self.connect_alone)
+        self._announcer = Announcer()
         self._patience = patience
         self._mutex = Mutex()
         self._since_forgotten = 0
@@ -143,6 +146,7 @@ class Database:
                 else:
                     attempts.again(error)
             else:
+                self._announcer.tell(connection, tenant)
                 loan.end()
                 self._forget_some(tenant)
                 return answer
@@ -173,6 +177,8 @@ class Database:
                 else:
                     attempts.again(error)
             else:
+                if found is not None:
+                    self._announcer.tell(connection, tenant)
                 loan.end()
                 self._forget_some(tenant)
                 return found is not None
@@ -190,6 +196,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; a call after this raises `ClosedError`."""
+        self.notices.close()
         self.pool.close()
 
     def _was_done(

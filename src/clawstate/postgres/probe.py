@@ -9,7 +9,7 @@ import psycopg
 
 from clawstate.errors import UnavailableError
 from clawstate.postgres.address import Address
-from clawstate.postgres.connection import Connection
+from clawstate.postgres.connection import Connection, is_direct
 from clawstate.postgres.database import Database
 
 _NEEDED = "use PostgreSQL 15 or newer, or a service that is one"
@@ -37,7 +37,7 @@ class ServerAbilities:
 
     *vector* to *iterative_scan* are of the extension pgvector where it is made in this database;
     *vector_available* tells whether it could be. *clock_offset* in seconds is how much the server's
-    clock is ahead of ours.
+    clock is ahead of ours. *is_direct*: no pooler stands between, so notices of changes are heard.
     """
 
     version: str
@@ -46,6 +46,7 @@ class ServerAbilities:
     clock_offset: float
     can: frozenset[str]
     refused: tuple[tuple[str, str], ...] = ()
+    is_direct: bool = True
 
     def require(self, address: Address) -> None:
         """Raise `UnavailableError` if clawstate cannot use this server, saying why."""
@@ -81,7 +82,13 @@ def _look(connection: Connection) -> ServerAbilities:
         else:
             refused.append((name, problem))
     return ServerAbilities(
-        version, encoding, is_standby, now - ours, frozenset(can), tuple(refused)
+        version,
+        encoding,
+        is_standby,
+        now - ours,
+        frozenset(can),
+        tuple(refused),
+        is_direct(connection),
     )
 
 

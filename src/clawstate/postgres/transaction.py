@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from clawstate.postgres.connection import Connection
 
@@ -13,7 +13,8 @@ Row: TypeAlias = tuple[Any, ...]
 Note: TypeAlias = Callable[[Connection, str, Sequence[str]], object]
 """Notes in the feed, inside a transaction, that keys of a part moved."""
 
-_STEP = 30.0  # seconds that a step of long work may take
+STEP: Final = 30.0
+"""Seconds that a step of long work may take."""
 
 
 class Transaction:
@@ -41,8 +42,8 @@ class Transaction:
         """Note in the feed that *keys* of *part* moved."""
         self._note(self.connection, part, keys)
 
-    def go_on(self) -> None:
-        """Give the statements to come as much time as the first had: the work goes on."""
+    def go_on(self, seconds: float = STEP) -> None:
+        """Give the statements to come *seconds* from now at least: the work goes on."""
         # Much work is no server that does not answer.
-        late = time.monotonic() + _STEP
+        late = time.monotonic() + seconds
         self.connection.deadline = max(self.connection.deadline, late)

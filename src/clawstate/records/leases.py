@@ -131,6 +131,24 @@ class Leases:
         return tenure.age(now, seen_since=since) >= grant.ttl
 
 
+def carry_fences(source: Collection, target: Collection) -> None:
+    """
+    Let the numbers of grants of *target* go on above those of *source*, whose records move there.
+
+    Else a holder of then, that goes on, would have a greater number than who comes after it.
+    """
+    for each in source.scan():
+        fence = _Grant.of(each.value).fence
+        while True:
+            found = target.get(each.key)
+            grant = _Grant.of(None if found is None else found.value)
+            if grant.fence >= fence or grant.tenure is not None:
+                break  # who has it there was never granted a number here
+            with suppress(ConflictError):
+                expect = ABSENT if found is None else found.revision
+                target.put(each.key, _Grant(fence).document(), expect=expect)
+
+
 class RecordLease:
     """The `Lease` that a record keeps. Safe for threads; a forked child does not hold it."""
 

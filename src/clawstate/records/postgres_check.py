@@ -12,6 +12,7 @@ from clawstate.files.json_text import parse_json
 from clawstate.health import FIX, Finding
 from clawstate.postgres.connection import Connection
 from clawstate.postgres.names import decode_text, encode_name
+from clawstate.postgres.notices import POOLER
 from clawstate.postgres.part import Part
 from clawstate.postgres.probe import probe
 from clawstate.records import postgres_rows as rows
@@ -88,6 +89,12 @@ def _check_server(part: Part, place: str) -> Iterator[Finding]:
         )
         remedy = "let both be set by NTP; leases go by the server's clock, times in records by ours"
         yield Finding("clock", "warning", place, message, remedy)
+    if not found.is_direct or "notify" not in found.can:
+        why = POOLER if not found.is_direct else "it gives no notices"
+        message = f"{place}: {why}; changes of other machines are found by looking"
+        yield Finding(
+            "notices", "info", place, message, "nothing is lost, it takes a little longer"
+        )
     if found.is_standby:
         message = f"{place}: is a standby, which takes no writes"
         yield Finding("unavailable", "error", place, message, "name the primary in the address")

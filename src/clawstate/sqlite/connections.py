@@ -77,11 +77,18 @@ class Connections:
     Opens connections to the database file at *path*, and notices when another took its place.
 
     `generation` moves with that. *present* is called where the file is not the one that was used
-    before; it raises where the directory of the state is not the one it was.
+    before; it raises where the directory of the state is not the one it was. *may_make* is called
+    before a file is made, and raises where none must be.
     """
 
-    def __init__(self, path: Path, present: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        present: Callable[[], object],
+        may_make: Callable[[], object] = lambda: None,
+    ) -> None:
         self.path = path
+        self._may_make = may_make
         self.generation = 0
         self.inode = 0
         self._present = present
@@ -109,6 +116,8 @@ class Connections:
 
     def writer(self, part: PartFormat) -> Opened:
         """Return a new connection that writes *part*; makes the file, private, if there is none."""
+        if not inode_of(self.path):
+            self._may_make()
         # SQLite would make it with the umask, readable for a moment by whoever may enter the
         # directory.
         create_private_file(self.path)

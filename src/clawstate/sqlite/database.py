@@ -60,7 +60,8 @@ class Database:
     A writer that others keep waiting for *lock_timeout* seconds raises `LockTimeoutError`.
     *audit* makes what keeps a chain over its changes, if it has one. *present* is called before a
     write, and where the file is not the one that was used before; it raises where the directory of
-    the state is not the one it was.
+    the state is not the one it was. *may_make* is called before the file is made, while no other
+    writer is there, and raises where none must be.
     """
 
     def __init__(
@@ -70,13 +71,14 @@ class Database:
         lock_timeout: float = 30.0,
         present: Callable[[], object] = lambda: None,
         audit: Callable[[], Audit] | None = None,
+        may_make: Callable[[], object] = lambda: None,
     ) -> None:
         self.path = path
         self._make_audit = audit
         self._audit: Audit | None = None
         self._present = present
         self._folder = path.parent
-        self._connections = Connections(path, present)
+        self._connections = Connections(path, present, may_make)
         self._writers = WriterLock(path.with_name(path.name + ".gate"), timeout=lock_timeout)
         self._guard = PoolGuard(path)
         self._writer: Opened | None = None

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from clawstate.config.service import Config
-from clawstate.config.settings import STORE, STORE_PASSWORD
+from clawstate.config.settings import MEMORY_TYPE, STORE, STORE_PASSWORD
 from clawstate.errors import ClosedError, InvalidError, LockLostError, UnavailableError
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
@@ -211,9 +211,21 @@ class BackendRegistry:
 
                 patience = self.locks().patience()
                 self._databases[key] = Database(
-                    path, lock_timeout=patience, present=self.require_place, audit=_audit_chain
+                    path,
+                    lock_timeout=patience,
+                    present=self.require_place,
+                    audit=_audit_chain,
+                    may_make=partial(self._require_here, str(path)),
                 )
             return self._databases[key]
+
+    def _require_here(self, path: str) -> None:
+        # A program from before a move to a server would hide the memory there by making a file.
+        if path == self._rows_place or self.is_moving:
+            return
+        if self.has_server and MEMORY_TYPE.of(self.config.view()) == MEMORY_TYPE.default:
+            problem = f"the memory lies in {shown_choice(self.choice)} now"
+            raise UnavailableError(path, problem, "open the state again")
 
     def close(self) -> None:
         """Close every engine and database; a call after this raises `ClosedError`."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from clawstate.arguments import require_text
 from clawstate.config.watching import Watcher, report_error
 from clawstate.errors import StateError, StateWarning, silent
+from clawstate.interrupts import load_modules
 from clawstate.sqlite import Part, change_log
 from clawstate.state.feed_files import Tokens, WatchedFiles, Whose
 from clawstate.state.memory_place import memory_db, memory_place
@@ -105,6 +106,18 @@ class Feed:
     def forget(self, subscription: Subscription) -> None:
         """Drop *subscription*, which is closed."""
         self._subscriptions.pop(subscription, None)
+
+    def hear(self, wake: Callable[[], object]) -> Callable[[], None]:
+        """Call *wake* when the server of the state gives notice; the answer ends that."""
+        backends = self._context.backends
+        with suppress(StateError):  # who looks is told
+            if backends.has_server:
+                database = backends.server_database(backends.choice)
+                load_modules("clawstate.postgres.names")
+                from clawstate.postgres.names import encode_name  # noqa: PLC0415 - see `_server`
+
+                return database.notices.add(encode_name("tenant", backends.tenant), wake)
+        return lambda: None
 
     def close(self) -> None:
         """Close all subscriptions."""
@@ -201,9 +214,11 @@ class Subscription:
         self._feed = feed
         self._callback = callback
         self._watcher = Watcher(self._tell, interval=interval, name="clawstate feed")
+        self._end_notices = feed.hear(self._watcher.wake)
 
     def close(self) -> None:
         """Call the function no more; waits for a call that runs, unless it is made from there."""
+        self._end_notices()
         self._watcher.close()
         self._feed.forget(self)
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,10 @@ from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import SqliteMemory, writing
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.sqlite.migrations import PartFormat
+from clawstate.state.engines import engine_of, find_engine, shown_choice
 from clawstate.state.memory_place import MemoryPlace, count_memories, memory_place, usual_place
+from clawstate.state.server_memory import memory_server
+from clawstate.state.server_moves import Moved, ServerMove
 
 if TYPE_CHECKING:
     from clawstate.memory.backends.lancedb import LancedbMemory
@@ -51,31 +54,103 @@ class MemoryMigration:
     What a move of the memory did, or would do where it only looked.
 
     So many `records`, and all that is noted beside them, lay in `source` and lie in `target` of the
-    engine `to`. `done`: it was not only looked.
+    engine `to`; to and from a server with so many `messages` of transcripts, all in about so many
+    `bytes`. `done`: it was not only looked.
     """
 
     to: str
-    source: Path
-    target: Path
+    source: Path | str
+    target: Path | str
     records: int
     done: bool
+    messages: int = 0
+    bytes: int = 0
 
 
 def migrate_memory(
-    context: Context, to: str, *, dry_run: bool = False, tell: Tell = lambda *_: None
+    context: Context,
+    to: str,
+    *,
+    dry_run: bool = False,
+    drop_source: bool = False,
+    tell: Tell = lambda *_: None,
 ) -> MemoryMigration:
     """
-    Move the memory to the engine *to*, `sqlite` or `lancedb`, and choose it from now on.
+    Move the memory to the engine *to*, and choose it from now on.
 
-    Every row is copied in one transaction and compared with its source before the setting changes;
-    what it lay in is emptied last. Killed at any point, nothing is lost, and the next call does the
-    rest. Raises `InvalidError` for another engine, `ConflictError` where both places hold records,
-    `MissingExtraError` without LanceDB, `UnavailableError`, `LockTimeoutError`.
+    That is `sqlite`, `lancedb` or the address that `state.store` names; transcripts move along to
+    and from a server. Every row is copied in one transaction and compared with its source before
+    the setting changes. Between engines of this machine what it lay in is emptied last; on a server
+    and of one it stays, until *drop_source* or `store clean` removes it. Killed at any point,
+    nothing is lost, and the next call does the rest. Raises `InvalidError` for another engine,
+    `ConflictError` where both places hold records, `MissingExtraError` without LanceDB,
+    `UnavailableError`, `LockTimeoutError`.
     """
-    if to not in MEMORY_ENGINES:
+    address = _address_of(context, to)
+    if address is None and to not in MEMORY_ENGINES:
         raise InvalidError("engine", f"memory can be moved to {' or '.join(MEMORY_ENGINES)}")
     with context.backends.moving():
+        if address is not None:
+            return _to_server(context, address, tell, dry_run=dry_run, drop_source=drop_source)
+        if memory_server(context) is not None:
+            found = _from_server(context, tell, dry_run=dry_run, drop_source=drop_source)
+            if dry_run or to == MEMORY_ENGINES[0]:
+                return replace(found, to=to)
         return _Move(context, to, tell).run(dry_run=dry_run)
+
+
+def look_at_server(context: Context, address: str) -> MemoryMigration:
+    """Return what `migrate_memory` would move to *address*, where no records lie yet."""
+    moved = ServerMove(context, address, lambda *_: None).to_server(dry_run=True)
+    return _told(shown_choice(address), moved, dry_run=True)
+
+
+def _address_of(context: Context, to: str) -> str | None:
+    """Return the address of the server that *to* names; raises `InvalidError` for another one."""
+    if find_engine(to) is None or not engine_of(to).schemes:
+        return None
+    chosen = context.backends.choice
+    if shown_choice(chosen) != shown_choice(to):
+        problem = f"records lie in {shown_choice(chosen)}, and the memory goes where they are"
+        hint = f"'clawstate store migrate --to {shown_choice(to)}' moves all"
+        raise InvalidError("engine", problem, hint)
+    return chosen
+
+
+def _to_server(
+    context: Context, address: str, tell: Tell, *, dry_run: bool, drop_source: bool
+) -> MemoryMigration:
+    if memory_place(context).in_directory:
+        # By way of the database of this machine: each of the two steps is whole in itself.
+        found = _Move(context, MEMORY_ENGINES[0], tell).run(dry_run=dry_run)
+        if dry_run:
+            return replace(found, to=shown_choice(address), target=shown_choice(address))
+    move = ServerMove(context, address, tell)
+    moved = move.to_server(dry_run=dry_run, drop_source=drop_source)
+    return _told(shown_choice(address), moved, dry_run=dry_run)
+
+
+def _from_server(
+    context: Context, tell: Tell, *, dry_run: bool, drop_source: bool
+) -> MemoryMigration:
+    move = ServerMove(context, context.backends.choice, tell)
+    moved = move.to_file(dry_run=dry_run)
+    if drop_source and not dry_run:
+        move.drop_server_rows()
+    return _told(MEMORY_ENGINES[0], moved, dry_run=dry_run)
+
+
+def _told(to: str, moved: Moved, *, dry_run: bool) -> MemoryMigration:
+    amount = moved.amount
+    return MemoryMigration(
+        to,
+        moved.source,
+        moved.target,
+        amount.records,
+        not dry_run,
+        messages=amount.messages,
+        bytes=amount.size,
+    )
 
 
 class _Move:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clawstate.errors import StateError
 from clawstate.postgres import require_driver
+from clawstate.postgres.connection import is_direct
 from clawstate.postgres.local_server import LocalServer
+from clawstate.postgres.notices import POOLER
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
@@ -28,6 +32,8 @@ class ServerStatus:
     address: str
     home: Path
     pid: int | None = None
+    notices: str = ""
+    """How a process hears of changes of another through the address that the state uses."""
 
 
 def server_status(context: Context) -> ServerStatus:
@@ -35,7 +41,15 @@ def server_status(context: Context) -> ServerStatus:
     server = _server(context)
     pid = server.pid()
     address = server.url() if server.is_made else ""
-    return ServerStatus(pid is not None, address, server.home, pid)
+    return ServerStatus(pid is not None, address, server.home, pid, _notices(context))
+
+
+def _notices(context: Context) -> str:
+    with suppress(StateError):  # a server that is away is told by other means
+        if context.backends.has_server:
+            database = context.backends.server_database(context.backends.choice)
+            return "told by the server" if database.attempt(is_direct) else f"by looking: {POOLER}"
+    return ""
 
 
 def start_server(context: Context) -> ServerStatus:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clawstate.errors import InvalidError, StateError, UnavailableError
+from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Collection
 from clawstate.state.engines import (
@@ -36,6 +37,7 @@ from clawstate.state.record_sources import Source, source_of
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
+    from clawstate.state.memory_moves import MemoryMigration
 
 STORE = "state.store"
 _LEDGER = "migration.json"
@@ -73,13 +75,20 @@ class MovedRecords:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """What was *moved* to the engine *to*, and where what it replaced was set *aside*."""
+    """
+    What was *moved* to the engine *to*, and where what it replaced was set *aside*.
+
+    *memory*: what became of memory and transcripts, where they went along. *done*: it was not only
+    looked.
+    """
 
     to: str
     moved: tuple[MovedRecords, ...]
     aside: Path
     left: tuple[str, ...] = ()
     """Sentences about what was not moved, and why."""
+    memory: MemoryMigration | None = None
+    done: bool = True
 
 
 def bring_marks(context: Context) -> None:
@@ -96,7 +105,9 @@ def bring_marks(context: Context) -> None:
             _Run(context, SQLITE, files, lambda *_: None, stores=stores).run()
 
 
-def migrate(context: Context, to: str, *, tell: Tell = lambda *_: None) -> Migration:
+def migrate(
+    context: Context, to: str, *, dry_run: bool = False, tell: Tell = lambda *_: None
+) -> Migration:
     """
     Move all records of the state to the engine *to*, and choose it from now on.
 
@@ -107,14 +118,15 @@ def migrate(context: Context, to: str, *, tell: Tell = lambda *_: None) -> Migra
     on by the next, and until then loses nothing. Where both engines have a record that differs,
     that of the engine in use counts, beside an OpenClaw that of the shared file, of two sessions
     the one with messages; what loses is kept and named, with the command that brings it back.
+    A *dry_run* only looks.
 
     Raises `InvalidError` for what must not be, `CorruptError` for records that cannot be read,
     `UnavailableError` and `LockTimeoutError`; then the engine in use is the one that was before.
     """
-    _require_allowed(context, to)
+    require_allowed(context, to)
     with context.backends.moving():
-        sources = _engines_left(context, to)
-        return _together([_Run(context, to, each, tell).run() for each in sources])
+        runs = [_Run(context, to, each, tell) for each in _engines_left(context, to)]
+        return _together([each.look() if dry_run else each.run() for each in runs])
 
 
 def _engines_left(context: Context, to: str) -> tuple[Engine, ...]:
@@ -132,10 +144,12 @@ def _together(done: list[Migration]) -> Migration:
         known = counts.get(each.store)
         counts[each.store] = each if known is None else known.join(each)
     left = tuple(why for run in done for why in run.left)
-    return Migration(done[-1].to, tuple(counts.values()), done[-1].aside, left)
+    last = done[-1]
+    return Migration(last.to, tuple(counts.values()), last.aside, left, done=last.done)
 
 
-def _require_allowed(context: Context, to: str) -> None:
+def require_allowed(context: Context, to: str) -> None:
+    """Raise `InvalidError` where records must not be moved to the engine *to*."""
     engine = find_engine(to)
     if engine is None:
         raise InvalidError("engine", f"records can be moved to {names_of_engines()}")
@@ -200,6 +214,7 @@ class _Run:
             self._verify(each.place, found[each.place.kind])
         if self._ledger.phase is not None:
             self._ledger.advance()
+        self._carry_fences()
         # The source goes last: a kill before it leaves two copies, and one after it none too few.
         self._choose()
         for each in sources:
@@ -208,6 +223,13 @@ class _Run:
         self._ledger.remove()
         moved, left = tuple(self._moved.values()), tuple(self._left)
         return Migration(shown_choice(self._to), moved, self._aside, left)
+
+    def look(self) -> Migration:
+        """Return what would be moved; nothing is written."""
+        for each in self._sources():
+            self._note(each.place, each.count(), Resolution())
+        moved, left = tuple(self._moved.values()), tuple(self._left)
+        return Migration(shown_choice(self._to), moved, self._aside, left, done=False)
 
     def _sources(self) -> Iterator[Source]:
         for place in record_places(self._context):
@@ -313,6 +335,17 @@ class _Run:
         if self._context.backends.choice != self._to:
             problem = f"still says {shown_choice(self._context.backends.choice)!r}"
             raise UnavailableError(STORE, problem, "nothing was put away; see 'config get'")
+
+    def _carry_fences(self) -> None:
+        backends = self._context.backends
+        if self._stores or not self._source.is_there(backends):
+            return
+        load_modules("clawstate.records.leases")
+        from clawstate.records.leases import LEASES, carry_fences  # noqa: PLC0415 - few have leases
+
+        choice = self._active if self._source.schemes else self._source.name
+        source = backends.records(choice).collection(LEASES)
+        carry_fences(source, backends.records(self._to).collection(LEASES))
 
     def _put_away(self, source: Source, records: Mapping[str, Any]) -> None:
         now = records

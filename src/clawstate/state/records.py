@@ -127,26 +127,56 @@ class Records:
 
         return summarise(self._context)
 
-    def migrate(self, to: str, *, tell: Tell = lambda *_: None) -> Migration:
+    def migrate(
+        self,
+        to: str,
+        *,
+        dry_run: bool = False,
+        drop_source: bool = False,
+        records_only: bool = False,
+        tell: Tell = lambda *_: None,
+    ) -> Migration:
         """
         Move all records to the engine *to*, and keep them there from now on.
 
-        That is `file`, `sqlite` or an address `postgresql://...`.
+        That is `file`, `sqlite` or an address `postgresql://...`. To and from a server memory and
+        transcripts go along unless *records_only*: open the state again to use them. What they lay
+        in stays until *drop_source* or `clean`. A *dry_run* only looks.
 
         Raises `InvalidError` for what must not be, `CorruptError` for records that cannot be read,
-        `UnavailableError` and `LockTimeoutError`; nothing is lost at any point. *tell* is told how
-        many kinds are done, of how many, and which.
+        `ConflictError` where both places hold memories, `UnavailableError` and `LockTimeoutError`;
+        nothing is lost at any point. *tell* is told how much is done, of how much, and what.
         """
-        load_modules("clawstate.state.record_moves")
-        from clawstate.state.record_moves import migrate  # noqa: PLC0415 - see the class
+        if records_only and not drop_source:
+            load_modules("clawstate.state.record_moves")
+            from clawstate.state.record_moves import migrate  # noqa: PLC0415 - see the class
 
-        return migrate(self._context, to, tell=tell)
+            return migrate(self._context, to, dry_run=dry_run, tell=tell)
+        load_modules("clawstate.state.whole_moves")
+        from clawstate.state.whole_moves import migrate_all  # noqa: PLC0415 - see the class
+
+        return migrate_all(
+            self._context,
+            to,
+            dry_run=dry_run,
+            drop_source=drop_source,
+            records_only=records_only,
+            tell=tell,
+        )
 
     def migrate_memory(
-        self, to: str, *, dry_run: bool = False, tell: Tell = lambda *_: None
+        self,
+        to: str,
+        *,
+        dry_run: bool = False,
+        drop_source: bool = False,
+        tell: Tell = lambda *_: None,
     ) -> MemoryMigration:
         """
-        Move the memory to the engine *to*, `sqlite` or `lancedb`, and keep it there from now on.
+        Move the memory to the engine *to*, and keep it there from now on.
+
+        That is `sqlite`, `lancedb` or the address that `state.store` names; transcripts move along
+        to and from a server, and what they lay in stays until *drop_source* or `clean`.
 
         Raises `InvalidError` for another engine, `ConflictError` where both places hold records,
         `MissingExtraError` without LanceDB, `UnavailableError` and `LockTimeoutError`; nothing is
@@ -155,7 +185,9 @@ class Records:
         load_modules("clawstate.state.memory_moves")
         from clawstate.state.memory_moves import migrate_memory  # noqa: PLC0415 - see the class
 
-        return migrate_memory(self._context, to, dry_run=dry_run, tell=tell)
+        return migrate_memory(
+            self._context, to, dry_run=dry_run, drop_source=drop_source, tell=tell
+        )
 
     def start_server(self) -> ServerStatus:
         """

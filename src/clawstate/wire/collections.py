@@ -94,6 +94,8 @@ def write_migration(done: Migration) -> dict[str, Any]:
         # A move that had nothing to put aside made no directory.
         "aside": str(done.aside) if done.aside.exists() else None,
         "left": list(done.left),
+        "memory": None if done.memory is None else write_memory_migration(done.memory),
+        "done": done.done,
     }
 
 
@@ -104,6 +106,8 @@ def write_memory_migration(done: MemoryMigration) -> dict[str, Any]:
         "source": str(done.source),
         "target": str(done.target),
         "records": done.records,
+        "messages": done.messages,
+        "bytes": done.bytes,
         "done": done.done,
     }
 

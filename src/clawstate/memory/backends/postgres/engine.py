@@ -141,7 +141,8 @@ class PostgresMemory:
 
     def get(self, ids: Sequence[str]) -> dict[str, MemoryRecord]:
         """Return those of *ids* that are kept and not expired."""
-        return self._place.read(lambda within: self._by_id(within, ids))
+        rows = self._place.rows(_BY_ID, ids=list(ids), now=self._now())
+        return {record.id: record for record in map(record_of, rows)}
 
     def swap(
         self, old: MemoryRecord, new: Embedded, *, embedder: EmbedderIdentity | None
@@ -281,6 +282,7 @@ class PostgresMemory:
         folds.fold(self._place)
         if self._place.read(vectors.faults):
             self._place.change(vectors.rebuild, alone=True)
+        self._index_vectors()
         if self.uncompacted():
             self.compact(patience=0.0, cancelled=cancelled)
 
@@ -340,6 +342,12 @@ class PostgresMemory:
         with contextlib.suppress(StateError, ValueError):
             if self._place.read(folds.is_due):
                 folds.fold(self._place)
+                self._index_vectors()
+
+    def _index_vectors(self) -> None:
+        """Make the index of the vectors once there are enough that it is of use."""
+        if self._place.read(lambda within: vectors.needs_index(within, vectors.FEW)):
+            self._place.change(vectors.make_index, alone=True)
 
     def _by_id(self, within: Transaction, ids: Sequence[str]) -> dict[str, MemoryRecord]:
         rows = within.rows(_BY_ID, ids=list(ids), now=self._now())

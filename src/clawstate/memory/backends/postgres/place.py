@@ -7,12 +7,18 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 
+from clawstate.errors import UnavailableError
 from clawstate.memory.backends.postgres import writing
 from clawstate.postgres.database import Isolation
 from clawstate.postgres.part import Part
 from clawstate.postgres.transaction import Note, Row, Transaction
 
 A = TypeVar("A")
+
+MOVED_HINT: Final = (
+    "open the state again; a move that was cut off is carried on by the same"
+    " 'clawstate store migrate'"
+)
 
 _USUAL: Final[Isolation] = "REPEATABLE READ"
 
@@ -53,22 +59,31 @@ class Place:
 
     def rows(self, sql: str, **bound: Any) -> list[Row]:
         """Return the rows of one statement that only reads."""
-        return self.read(lambda within: within.rows(sql, **bound))
+        # It sees one state by itself: one round trip in place of three.
+        return self.part.rows(sql, {"tenant": self.tenant, **bound})
 
     def change(
-        self, work: Callable[[Transaction], A], *, alone: bool = False, in_order: bool = False
+        self,
+        work: Callable[[Transaction], A],
+        *,
+        alone: bool = False,
+        in_order: bool = False,
+        moves: bool = False,
     ) -> A:
         """
         Return what *work* does in one transaction; it may run again.
 
         *alone*: no other change of this memory goes on meanwhile. *in_order*: also what it only
-        reads, such as the last place in a thread, is not changed by another one.
+        reads, such as the last place in a thread, is not changed by another one. *moves*: also of a
+        memory that lies elsewhere by now, which refuses all others with `UnavailableError`.
         """
 
         def within(connection: Any) -> A:
             transaction = Transaction(connection, self.tenant, self._note)
             try:
-                writing.enter(transaction, alone=alone)
+                told = writing.enter(transaction, alone=alone)
+                if told is not None and not moves:
+                    raise UnavailableError(self.part.place, f"the memory is {told}", MOVED_HINT)
                 return work(transaction)
             except psycopg.errors.UniqueViolation as error:
                 # Another change, that was not seen, made the same id, name or table.

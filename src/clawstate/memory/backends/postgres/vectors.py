@@ -8,6 +8,7 @@ half the room (decision 066).
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 import numpy as np
@@ -16,11 +17,14 @@ import psycopg
 from clawstate.memory.backends.columns import unpack
 from clawstate.memory.backends.postgres.rows import stored_embedder
 from clawstate.memory.rules import Arrival
-from clawstate.postgres.transaction import Transaction
+from clawstate.postgres.transaction import Row, Transaction
 from clawstate.quantities import number_of
 
 LONGEST: Final = 4_000
 """Dimensions of a vector that pgvector's index can hold."""
+
+FEW: Final = 2_000
+"""From how many vectors of a memory the index is made: fewer are all compared."""
 
 _HAS = """
 SELECT to_regtype('halfvec') IS NOT NULL
@@ -41,6 +45,13 @@ _SCOPED = "CREATE INDEX IF NOT EXISTS {name}_scope ON {table} (tenant, scope, do
 _NEAREST = """
 CREATE INDEX IF NOT EXISTS {name}_nearest ON {table} USING hnsw (embedding halfvec_ip_ops)
 """
+_HAS_NEAREST = "SELECT to_regclass(%(table)s || '_nearest') IS NOT NULL"
+_DROP_NEAREST = "DROP INDEX IF EXISTS {table}_nearest"
+_IS_EMPTY = "SELECT NOT EXISTS (SELECT 1 FROM {table})"
+_HELD = "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE tenant = %(tenant)s LIMIT %(most)s) k"
+_COPY = "COPY {table} (tenant, docno, scope, embedding) FROM STDIN (FORMAT BINARY)"
+_EACH_INDEXED = 0.02  # seconds that indexing one vector may take
+_INDEX_MEMORY = 1 << 20  # kilobytes that building an index may take at most
 _ADD = """
 INSERT INTO {table} (tenant, docno, scope, embedding)
 SELECT %(tenant)s, d, s, v::halfvec
@@ -83,10 +94,53 @@ def make(within: Transaction, dimensions: int) -> bool:
         return False
     table = table_of(dimensions)
     if not within.one(_HAS_TABLE, table=table):
-        for sql in (_TABLE, _SCOPED, _NEAREST):
-            name = f"memory_vectors_{dimensions}"
-            within.run(sql.format(table=table, name=name, dimensions=dimensions))
+        for sql in (_TABLE, _SCOPED):
+            within.run(sql.format(table=table, name=_name(dimensions), dimensions=dimensions))
     return True
+
+
+def needs_index(within: Transaction, least: int) -> bool:
+    """Tell whether there are at least *least* vectors, and no index that finds the nearest."""
+    embedder = stored_embedder(within)
+    if embedder is None or not has_table(within, embedder.dimensions):
+        return False
+    table = table_of(embedder.dimensions)
+    if within.one(_HAS_NEAREST, table=table):
+        return False
+    return int(within.one(_HELD.format(table=table), most=least)) >= least
+
+
+def make_index(within: Transaction) -> None:
+    """
+    Make the index that finds the nearest, where there is none; writers wait meanwhile.
+
+    Made of many at once it takes a fraction of what it takes to grow one by one.
+    """
+    embedder = stored_embedder(within)
+    if embedder is None or not has_table(within, embedder.dimensions):
+        return
+    table = table_of(embedder.dimensions)
+    if within.one(_HAS_NEAREST, table=table):
+        return
+    within.go_on()
+    count = int(within.one(f"SELECT count(*) FROM {table}"))
+    # The graph has to fit, else most of it is made on disk.
+    each = 2 * embedder.dimensions + 512
+    memory = min(max(count * each * 3 // 2 // 1024, 64 << 10), _INDEX_MEMORY)
+    within.run(f"SET LOCAL maintenance_work_mem = {memory}")
+    sql = _NEAREST.format(table=table, name=_name(embedder.dimensions))
+    within.go_on(30.0 + count * _EACH_INDEXED)
+    try:
+        with within.connection.transaction():
+            within.run(sql)
+    except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory):
+        # Several processes of the server share memory for it, of which a container has little.
+        within.run("SET LOCAL max_parallel_maintenance_workers = 0")
+        within.run(sql)
+
+
+def _name(dimensions: int) -> str:
+    return f"memory_vectors_{dimensions}"
 
 
 def _make_extension(within: Transaction) -> bool:
@@ -131,17 +185,38 @@ def clear(within: Transaction) -> None:
 
 
 def rebuild(within: Transaction) -> None:
-    """Make all anew from the records."""
+    """Make all anew from the records; the index, where it is of them alone, when they are there."""
     embedder = stored_embedder(within)
     if embedder is None or not make(within, embedder.dimensions):
         return
     clear(within)
-    after = 0
+    table = table_of(embedder.dimensions)
+    if within.one(_IS_EMPTY.format(table=table)):
+        within.run(_DROP_NEAREST.format(table=table))
+    after, count = 0, 0
     while found := within.rows(_STORED, after=after):
         matrix = unpack([row[2] for row in found])
-        _add(within, [(row[0], row[1], each) for row, each in zip(found, matrix, strict=True)])
+        with within.connection.cursor().copy(_COPY.format(table=table)) as copy:
+            copy.write(_as_copied(within.tenant, found, matrix))
+        count += len(found)
         after = found[-1][0]
         within.go_on()
+    if count >= FEW:
+        make_index(within)
+
+
+def _as_copied(tenant: str, rows: list[Row], matrix: np.ndarray) -> bytes:
+    """Return *rows* as COPY reads them in binary form, those without direction left out."""
+    name = tenant.encode()
+    head = struct.pack(">hi", 4, len(name)) + name
+    packed = matrix.astype(">f2")
+    size = matrix.shape[1]
+    parts = [b"PGCOPY\n\xff\r\n\0", bytes(8)]
+    for (docno, scope, _), vector, each in zip(rows, matrix, packed, strict=True):
+        if vector.any():  # what has no direction is near to nothing
+            numbers = struct.pack(">iqiqihh", 8, docno, 8, scope, 4 + 2 * size, size, 0)
+            parts += [head, numbers, each.tobytes()]
+    return b"".join([*parts, b"\xff\xff"])
 
 
 def faults(within: Transaction) -> list[str]:
@@ -167,8 +242,9 @@ def size(within: Transaction) -> int:
 
 
 def text_of(vector: np.ndarray) -> str:
-    """Return *vector* as pgvector reads it."""
-    return "[" + ",".join(map(repr, vector.astype(np.float32).tolist())) + "]"
+    """Return *vector* as pgvector reads a `halfvec`."""
+    # In as few digits as tell a float16 from the next: a question is read twice as fast.
+    return "[" + ",".join(map(str, vector.astype(np.float16))) + "]"
 
 
 def _add(within: Transaction, given: list[tuple[int, int, np.ndarray]]) -> None:

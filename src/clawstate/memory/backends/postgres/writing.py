@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from clawstate.memory import rules
 from clawstate.memory.backends.columns import embedder_text, record_of, subwords_of, unpack
@@ -17,13 +18,16 @@ from clawstate.memory.records import MemoryRecord, new_id
 from clawstate.memory.rules import Arrival, Known
 from clawstate.postgres.transaction import Transaction
 
-_GATE = """
-SELECT value FROM clawstate.memory_meta
+_TOLD = """
+(SELECT value FROM clawstate.memory_meta WHERE tenant = %(tenant)s AND key = 'moved')
+"""
+_GATE = f"""
+SELECT {_TOLD} FROM clawstate.memory_meta
 WHERE tenant = %(tenant)s AND key = 'database_id' FOR SHARE
 """
 _GATE_ALONE = """
 UPDATE clawstate.memory_meta SET value = value
-WHERE tenant = %(tenant)s AND key = 'database_id' RETURNING value
+WHERE tenant = %(tenant)s AND key = 'database_id' RETURNING 1
 """
 _MAKE = """
 INSERT INTO clawstate.memory_meta VALUES (%(tenant)s, 'database_id', %(id)s)
@@ -105,19 +109,30 @@ WHERE tenant = %(tenant)s AND docno = %(docno)s
 """
 _EACH = 512  # records of one statement
 
-_VEIL = "\x02"
+MOVED: Final = "moved"
+"""Under what key `memory_meta` notes that the memory lies elsewhere, or is on its way here."""
+
+VEIL: Final = "\x02"
+"""How the name of a namespace begins in which nothing is kept any more."""
 
 
-def enter(within: Transaction, *, alone: bool = False) -> None:
+def enter(within: Transaction, *, alone: bool = False) -> str | None:
     """
     Begin a change; *alone* waits for all other changes of this memory, and they wait for it.
 
-    The first change of a memory makes its rows of counts.
+    The first change of a memory makes its rows of counts. Returns what `MOVED` says where the
+    memory was moved away, or is about to arrive: then nobody else may change it.
     """
     # Changed and not only locked: whoever waited with an older view of the state begins again.
-    if within.one(_GATE_ALONE if alone else _GATE) is None:
-        within.run(_MAKE, id=new_id())
-        within.run(_MAKE_TOTALS, analysis=ANALYSIS, zeros=ZEROS)
+    if alone and within.rows(_GATE_ALONE):
+        # Asked behind it: while it waits it sees what was there before.
+        return rows.find_value(within, MOVED)
+    found = within.rows(_GATE)
+    if found:
+        return None if found[0][0] is None else str(found[0][0])
+    within.run(_MAKE, id=new_id())
+    within.run(_MAKE_TOTALS, analysis=ANALYSIS, zeros=ZEROS)
+    return None
 
 
 def upsert(
@@ -266,12 +281,12 @@ def scope_of(within: Transaction, namespace: str) -> int | None:
 
 def veil(within: Transaction, namespace: str) -> str:
     """Return the name under which a number stays given out when nothing is kept there any more."""
-    return f"{_VEIL}{forgotten.digester(within)(namespace.encode()).hex()}"
+    return f"{VEIL}{forgotten.digester(within)(namespace.encode()).hex()}"
 
 
 def is_veiled(name: str) -> bool:
     """Tell whether `veil` made *name*, which no namespace can be called."""
-    return name.startswith(_VEIL)
+    return name.startswith(VEIL)
 
 
 def made_scope(within: Transaction, namespace: str) -> int:

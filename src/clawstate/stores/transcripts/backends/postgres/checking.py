@@ -101,9 +101,19 @@ def rebuild_words(within: Transaction) -> None:
     """Make the words anew from the messages."""
     for session in _sessions(within):
         for position, stems in list(_wrong_words(within, session)):
-            length = 0 if stems is None else len(stems) + MARKS
-            within.run(_PUT_STEMS, position=position, stems=stems, length=length)
+            put_words(within, position, stems)
         within.go_on()
+    recount(within)
+
+
+def put_words(within: Transaction, position: int, stems: list[str] | None) -> None:
+    """Note the stems of the words of the message at *position*."""
+    length = 0 if stems is None else len(stems) + MARKS
+    within.run(_PUT_STEMS, position=position, stems=stems, length=length)
+
+
+def recount(within: Transaction) -> None:
+    """Count the words of each session anew."""
     within.run(_RECOUNT)
 
 

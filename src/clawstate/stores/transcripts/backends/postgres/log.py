@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
+from clawstate.errors import UnavailableError
 from clawstate.health import Finding
 from clawstate.postgres.blocks import Lent
 from clawstate.postgres.connection import Connection
@@ -37,6 +38,15 @@ A = TypeVar("A")
 
 TABLES = ("transcripts", "messages", "message_blobs", "message_pieces", "message_turns")
 
+# A share of the table is held from the look on: whoever moves the transcripts waits for it.
+_GATE = """
+SELECT m.told FROM (SELECT 1) k LEFT JOIN clawstate.transcripts_moved m ON m.tenant = %(tenant)s
+WHERE NOT EXISTS (SELECT 1 FROM clawstate.transcripts WHERE false FOR KEY SHARE)
+"""
+_MOVED_HINT = (
+    "open the state again; a move that was cut off is carried on by the same"
+    " 'clawstate store migrate'"
+)
 _SMALL = 128 << 20  # bytes that are written anew in a second or two
 _SIZE = " + ".join(f"pg_total_relation_size('clawstate.{each}')" for each in TABLES)
 _SIZE = f"SELECT {_SIZE}"
@@ -189,15 +199,15 @@ class PostgresTranscripts:
 
     def info(self, session_id: str) -> Listed | None:
         """Return the counts and times of one session, or `None`."""
-        return self._read(lambda within: rows.info(within, session_id))
+        return self._ask(lambda within: rows.info(within, session_id))
 
     def infos(self, *, limit: int | None = None, after: Place | None = None) -> list[Listed]:
         """Return the counts and times of each session, the last changed first."""
-        return self._read(lambda within: rows.newest_sessions(within, limit=limit, after=after))
+        return self._ask(lambda within: rows.newest_sessions(within, limit=limit, after=after))
 
     def stats(self) -> dict[str, int]:
         """Return counts, and sizes in bytes."""
-        return self._read(rows.stats)
+        return self._ask(rows.stats)
 
     def check(self, *, deep: bool) -> list[Finding]:
         """Return what is damaged, or does not fit together; *deep* reads every message."""
@@ -252,11 +262,21 @@ class PostgresTranscripts:
     def _read(self, work: Callable[[Transaction], A]) -> A:
         return self._part.read(lambda connection: work(Transaction(connection, self._part.tenant)))
 
-    def _change(self, work: Callable[[Transaction], A]) -> A:
-        # In READ COMMITTED: whoever waited for the row of a session sees what was added meanwhile.
-        return self._part.change(
-            lambda connection: work(Transaction(connection, self._part.tenant, self._note))
+    def _ask(self, work: Callable[[Transaction], A]) -> A:
+        """Return what *work* reads with one statement, which needs no transaction."""
+        return self._part.attempt(
+            lambda connection: work(Transaction(connection, self._part.tenant))
         )
+
+    def _change(self, work: Callable[[Transaction], A]) -> A:
+        def change(connection: Connection) -> A:
+            within = Transaction(connection, self._part.tenant, self._note)
+            if (told := within.one(_GATE)) is not None:
+                raise UnavailableError(self._part.place, f"the transcripts are {told}", _MOVED_HINT)
+            return work(within)
+
+        # In READ COMMITTED: whoever waited for the row of a session sees what was added meanwhile.
+        return self._part.change(change)
 
 
 def _append(session: Session, turn: Turn, ready: dict[str, Blob], now_ms: int) -> list[str]:

@@ -89,8 +89,21 @@ CREATE TABLE clawstate.message_turns (
 """
 
 
+# That the transcripts of a tenant lie elsewhere by now, or are on their way here, and where.
+_FORMAT_2 = """
+CREATE TABLE clawstate.transcripts_moved (
+    tenant text COLLATE "C" PRIMARY KEY,
+    told text NOT NULL
+);
+"""
+
+
 def _first(connection: psycopg.Connection[Any]) -> None:
     connection.execute(_FORMAT_1)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first,)
+def _second(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(_FORMAT_2)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _second)
