@@ -102,7 +102,7 @@ def migrate_memory(
 def look_at_server(context: Context, address: str) -> MemoryMigration:
     """Return what `migrate_memory` would move to *address*, where no records lie yet."""
     moved = ServerMove(context, address, lambda *_: None).to_server(dry_run=True)
-    return _told(shown_choice(address), moved, dry_run=True)
+    return _migration_of(shown_choice(address), moved, dry_run=True)
 
 
 def _address_of(context: Context, to: str) -> str | None:
@@ -127,7 +127,7 @@ def _to_server(
             return replace(found, to=shown_choice(address), target=shown_choice(address))
     move = ServerMove(context, address, tell)
     moved = move.to_server(dry_run=dry_run, drop_source=drop_source)
-    return _told(shown_choice(address), moved, dry_run=dry_run)
+    return _migration_of(shown_choice(address), moved, dry_run=dry_run)
 
 
 def _from_server(
@@ -137,10 +137,10 @@ def _from_server(
     moved = move.to_file(dry_run=dry_run)
     if drop_source and not dry_run:
         move.drop_server_rows()
-    return _told(MEMORY_ENGINES[0], moved, dry_run=dry_run)
+    return _migration_of(MEMORY_ENGINES[0], moved, dry_run=dry_run)
 
 
-def _told(to: str, moved: Moved, *, dry_run: bool) -> MemoryMigration:
+def _migration_of(to: str, moved: Moved, *, dry_run: bool) -> MemoryMigration:
     amount = moved.amount
     return MemoryMigration(
         to,

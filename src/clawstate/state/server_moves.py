@@ -105,7 +105,7 @@ class ServerMove:
         The rows on the server stay until they are dropped.
         """
         amount, place = self.server.amount(), self.server.place
-        if dry_run:
+        if dry_run or not amount.rows:
             return Moved(amount, place, self._path)
         note = self.server.note()
         if note is not None and note != self._here():
@@ -146,7 +146,7 @@ class ServerMove:
             counted = Counted(self._tell, amount.rows)
 
             def copy(rows: RowsInside, counted: Counted = counted) -> None:
-                if rows.told() is None and rows.is_held():  # by somebody who was faster
+                if rows.refusal() is None and rows.is_held():  # by somebody who was faster
                     raise ConflictError("memory", self.server.place, _BOTH)
                 rows.clear()
                 with self._reading() as (here, messages):

@@ -60,7 +60,7 @@ class RowsInside:
         memory_rows.drop(self.within, writing.MOVED)
         self.within.run(_OPEN)
 
-    def told(self) -> str | None:
+    def refusal(self) -> str | None:
         """Return why nobody may change them, if that is so."""
         found: str | None = self.within.one(_NOTED)
         return found
@@ -112,7 +112,7 @@ class ServerRows:
         if not self.exists():
             return None
         with self.reading() as rows:
-            return rows.told()
+            return rows.refusal()
 
     def amount(self) -> Amount:
         """Return how much is kept."""

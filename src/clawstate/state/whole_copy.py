@@ -77,7 +77,9 @@ def copy_rows(source: Rows, target: Rows, counted: Counted) -> None:
         digest = RowDigest()
         for _ in counted(f"comparing {table}", digest.through(target.read(table))):
             pass
-        if digest.text != sent[table]:
+        # A memory that nothing was ever kept in has no name yet, and gets one where it arrives.
+        is_named_now = table == "meta" and sent[table].startswith("0:")
+        if digest.text != sent[table] and not is_named_now:
             problem = f"does not hold the rows that were copied ({digest.text} of {sent[table]})"
             raise UnavailableError(f"table {table}", problem, "nothing changed; try again")
 

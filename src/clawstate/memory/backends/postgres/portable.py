@@ -57,7 +57,7 @@ class PostgresMemoryRows:
     def count(self, table: str) -> tuple[int, int]:
         """Return how many rows *table* has, and about how many bytes."""
         where = "AND key = ANY(%(meta)s::text[])" if table == "meta" else ""
-        size = " + ".join(f'coalesce(octet_length("{each}"::text), 0)' for each in _sized(table))
+        size = " + ".join(f'coalesce(octet_length("{each}"::text), 0)' for each in _sizes_of(table))
         ((count, size_of_all),) = self._within.rows(
             f"SELECT count(*), coalesce(sum({size}), 0)::bigint FROM clawstate.{_HELD[table]}"
             f" WHERE tenant = %(tenant)s {where}",
@@ -116,7 +116,7 @@ class PostgresMemoryRows:
         return str(self._within.one(_CHANGES))
 
 
-def _sized(table: str) -> list[str]:
+def _sizes_of(table: str) -> list[str]:
     # Half the length of bytes as text is near enough for who asks before a move.
     return [each for each in TABLES[table] if each not in {"docno", "scope", "version", "import"}]
 
@@ -126,7 +126,7 @@ def _give(names: tuple[str, ...]) -> Callable[[PortableRow], PortableRow]:
         place = names.index("tags")
         return lambda row: (*row[:place], tags_json(row[place]), *row[place + 1 :])
     if names == TABLES["scopes"]:
-        return lambda row: (row[0], _renamed(row[1], VEIL_HERE, VEIL))
+        return lambda row: (row[0], _rename(row[1], VEIL_HERE, VEIL))
     return lambda row: row
 
 
@@ -134,7 +134,7 @@ def _take(table: str) -> tuple[Callable[[PortableRow], PortableRow], tuple[str, 
     """Return what makes a row of ours of one of *table*, and the columns that it has more."""
     names = TABLES[table]
     if table == "scopes":
-        return lambda row: (row[0], _renamed(row[1], VEIL, VEIL_HERE)), ()
+        return lambda row: (row[0], _rename(row[1], VEIL, VEIL_HERE)), ()
     if table == "imports":
         source = names.index("source")
         return lambda row: (*row, content_hash(row[source])), ("source_hash",)
@@ -153,5 +153,5 @@ def _take(table: str) -> tuple[Callable[[PortableRow], PortableRow], tuple[str, 
     return take, ("facts", "content_hash") if table == "versions" else ("facts",)
 
 
-def _renamed(name: str, old: str, new: str) -> str:
+def _rename(name: str, old: str, new: str) -> str:
     return new + name[len(old) :] if name.startswith(old) else name
