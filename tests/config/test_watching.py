@@ -44,6 +44,19 @@ def test_changed_tells_each_outside_change_once(paths: StatePaths) -> None:
     assert told == [False, True, False, True, False]
 
 
+def test_a_change_of_the_type_alone_is_a_change(paths: StatePaths) -> None:
+    """`true` that becomes 1 is told, though Python calls the two equal."""
+    config = opened(paths, "{x: {y: [true]}}")
+    config.view()
+    told: list[str] = []
+    config.on_change("x", lambda old, new: told.append(f"{old} {new}"))
+
+    paths.config.write_text("{x:    {y: [1]}}")
+
+    assert config.changed()
+    assert told == ["{'y': [True]} {'y': [1]}"]
+
+
 def test_changed_stays_true_until_it_is_asked(paths: StatePaths) -> None:
     """A look at a value does not use up the news."""
     config = opened(paths, "{}")

@@ -257,26 +257,70 @@ def test_a_killed_connection_loses_and_doubles_nothing(postgres, tmp_path) -> No
     memory.close()
 
 
+SIGN = "Zqxwvut"
+
+
+def remember_signs(memory) -> None:
+    """Remember what is to be forgotten, and one record that stays."""
+    values = {"tags": [f"{SIGN}tag"], "source": f"/{SIGN}/a.md", "metadata": {"k": f"{SIGN}meta"}}
+    memory.add_many({"text": f"{SIGN} number {n} {'x' * 400 * n}", **values} for n in range(6))
+    memory.add_many({"text": f"{SIGN} short {n}", **values} for n in range(6))
+    memory.add("what stays")
+    (first, *_) = memory.records(tags=[f"{SIGN}tag"])
+    memory.update(first.id, text=f"{SIGN} changed")
+
+
+def files_with_sign(postgres) -> list[Path]:
+    """Return the files of the tests' database that hold the sign."""
+    with postgres.connect() as connection:
+        connection.execute("CHECKPOINT")
+        sql = "SELECT oid::text FROM pg_database WHERE datname = current_database()"
+        (oid,) = connection.execute(sql).fetchone()
+    # Those of other workers come and go meanwhile.
+    folder = postgres.server.home / "data" / "base" / oid
+    files = [each for each in folder.rglob("*") if each.is_file()]
+    assert files
+    return [each for each in files if SIGN.lower().encode() in each.read_bytes().lower()]
+
+
 def test_forgetting_leaves_no_byte_in_the_tables(postgres, memory) -> None:
     """After a compaction no file of the database holds a text or name that was forgotten."""
     if postgres.server is None:
         pytest.skip("the files of a server that is not ours are not looked at")
-    sign = "Zqxwvut"
-    values = {"tags": [f"{sign}tag"], "source": f"/{sign}/a.md", "metadata": {"k": f"{sign}meta"}}
-    memory.add_many({"text": f"{sign} number {n} {'x' * 400 * n}", **values} for n in range(6))
-    memory.add("what stays")
-    (first, *_) = memory.records(tags=[f"{sign}tag"])
-    memory.update(first.id, text=f"{sign} changed")
+    remember_signs(memory)
+    with postgres.connect() as connection:
+        connection.execute("ANALYZE")  # as the server does by itself, at any time
 
-    receipt = memory.forget([each.id for each in memory.records(tags=[f"{sign}tag"])])
+    receipt = memory.forget([each.id for each in memory.records(tags=[f"{SIGN}tag"])])
 
     assert receipt.gone, receipt
-    with postgres.connect() as connection:
-        connection.execute("CHECKPOINT")
-    files = [each for each in (postgres.server.home / "data" / "base").rglob("*") if each.is_file()]
-    assert files
-    assert [each for each in files if sign.lower().encode() in each.read_bytes().lower()] == []
+    assert files_with_sign(postgres) == []
     assert [each.text for each in memory.records()] == ["what stays"]
+
+
+def test_forgetting_clears_what_the_server_noted_before(postgres, memory) -> None:
+    """What was noted of the columns before that was forbidden goes, and comes no more."""
+    if postgres.server is None:
+        pytest.skip("the files of a server that is not ours are not looked at")
+    remember_signs(memory)
+    with postgres.connect() as connection:
+        connection.execute(
+            "ALTER TABLE clawstate.memory_records ALTER content SET STATISTICS -1,"
+            " ALTER source SET STATISTICS -1, ALTER tags SET STATISTICS -1;"
+            "ALTER INDEX clawstate.memory_records_source ALTER 3 SET STATISTICS -1;"
+            "ANALYZE clawstate.memory_records"
+        )
+        noted = connection.execute("SELECT count(*) FROM pg_stats WHERE attname = 'content'")
+        assert noted.fetchone()[0] == 1
+
+    receipt = memory.forget([each.id for each in memory.records(tags=[f"{SIGN}tag"])])
+
+    assert receipt.gone, receipt
+    assert files_with_sign(postgres) == []
+    with postgres.connect() as connection:
+        connection.execute("ANALYZE clawstate.memory_records")
+        noted = connection.execute("SELECT count(*) FROM pg_stats WHERE attname = 'content'")
+        assert noted.fetchone()[0] == 0
 
 
 def test_a_memory_of_another_tenant_is_another(postgres, tmp_path, memory) -> None:

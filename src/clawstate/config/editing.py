@@ -350,5 +350,9 @@ def _changed_keys(loaded: Loaded, templates: Any) -> tuple[str, ...]:
         return ()
     keys = dict.fromkeys([*loaded.templates, *templates])
     absent = object()
-    moved = [key for key in keys if loaded.templates.get(key, absent) != templates.get(key, absent)]
+    moved = [
+        key
+        for key in keys
+        if not is_same(loaded.templates.get(key, absent), templates.get(key, absent), ordered=False)
+    ]
     return tuple(format_key_path((key,)) for key in moved)

@@ -13,6 +13,7 @@ from clawstate.config.view import View
 from clawstate.config.watching import Listener, Listeners
 from clawstate.errors import ConfigError, CorruptError, CorruptWarning, StateError, warn
 from clawstate.interrupts import Mutex
+from clawstate.json5.plain_value import is_same
 
 
 class Views:
@@ -127,7 +128,9 @@ class Views:
             self._shared = view
         else:
             self._agents[agent] = view
-        if before is not None and before.loaded.value != view.loaded.value:
+        if before is not None and not is_same(
+            before.loaded.value, view.loaded.value, ordered=False
+        ):
             self._outside = self._outside or self._is_foreign(before, view.loaded)
             if agent in self._listeners:
                 self._listeners[agent].tell(before, view)
@@ -137,11 +140,13 @@ class Views:
         """Tell whether *loaded* says something else than *known* that nobody here has written."""
         before, own = known.loaded.own, loaded.own
         if before is None:
-            is_same, says = known.loaded.value == loaded.value, loaded.templates
+            said, says = is_same(known.loaded.value, loaded.value, ordered=False), loaded.templates
         else:  # what all agents share is looked at by itself
             says = loaded.templates if own is None else own.value
-            is_same = before.value == says
-        return not is_same and says not in list(self._own.values())
+            said = is_same(before.value, says, ordered=False)
+        return not said and not any(
+            is_same(says, each, ordered=False) for each in list(self._own.values())
+        )
 
     def _loaded_view(self, before: View | None, agent: str | None) -> View:
         # Somebody may be in the middle of typing: what was in force stays, and nothing is restored

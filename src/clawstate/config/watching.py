@@ -10,6 +10,7 @@ from clawstate.arguments import require_seconds
 from clawstate.config.view import View
 from clawstate.errors import ConfigError, StateError
 from clawstate.interrupts import Mutex, Signal
+from clawstate.json5.plain_value import is_same
 
 Listener = Callable[[Any, Any], None]
 """Is called with the old value and the new one; `None` where there is none."""
@@ -42,7 +43,7 @@ class Listeners:
             listeners = list(self._listeners.values())
         for path, listener in listeners:
             old, new = _value(before, path), _value(after, path)
-            if old != new or type(old) is not type(new):
+            if not is_same(old, new, ordered=False):
                 listener(_value_or_none(old), _value_or_none(new))
 
 

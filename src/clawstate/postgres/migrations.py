@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import psycopg
 
 from clawstate.errors import VersionError
+from clawstate.postgres.statistics import forbid_statistics
 
 SCHEMA: Final = "clawstate"
 """The schema of all our tables. An owner may make it beforehand, for a user with few rights."""
@@ -93,6 +94,7 @@ class PartFormat:
             for number, migration in enumerate(self.migrations[found:], start=found + 1):
                 migration(connection)
                 connection.execute(_NOTE, (self.name, number))
+            forbid_statistics(connection)
 
 
 def _make(connection: psycopg.Connection[Any], sql: str) -> None:

@@ -13,6 +13,7 @@ from clawstate.memory.backends.postgres import folds, forgotten, history, vector
 from clawstate.memory.backends.postgres.place import Place
 from clawstate.memory.backends.postgres.rows import SELECT, stored_embedder
 from clawstate.memory.forgetting import Compaction, Forgotten, text_digest
+from clawstate.postgres.statistics import drop_statistics
 from clawstate.postgres.transaction import Transaction
 
 _STEPS = 3
@@ -184,6 +185,9 @@ def _clear(
     if is_cancelled():
         return _CANCELLED
     place.change(_drop_traces, alone=True)
+    # Of a database that was made before statistics were forbidden, or restored from a dump.
+    if place.change(lambda within: drop_statistics(within.connection), alone=True):
+        place.outside("VACUUM (FULL) pg_catalog.pg_statistic")  # passed where it is not allowed
     tell(1)
     if not _is_unseen(place, patience):
         return "a search or program that began before and still reads"

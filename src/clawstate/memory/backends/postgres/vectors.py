@@ -17,6 +17,7 @@ import psycopg
 from clawstate.memory.backends.columns import unpack
 from clawstate.memory.backends.postgres.rows import stored_embedder
 from clawstate.memory.rules import Arrival
+from clawstate.postgres.statistics import forbid_statistics
 from clawstate.postgres.transaction import Row, Transaction
 from clawstate.quantities import number_of
 
@@ -96,6 +97,7 @@ def make(within: Transaction, dimensions: int) -> bool:
     if not within.one(_HAS_TABLE, table=table):
         for sql in (_TABLE, _SCOPED):
             within.run(sql.format(table=table, name=_name(dimensions), dimensions=dimensions))
+        forbid_statistics(within.connection)
     return True
 
 
