@@ -90,8 +90,8 @@ def test_a_reference_is_added_and_never_asked_for(cli, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code"),
     [
-        ((*ADD, "--ref", SECRET), b"", 1),
-        ((*ADD, "--ref", f"env:default:{SECRET}"), b"", 1),
+        ((*ADD, "--ref", SECRET), b"", 2),
+        ((*ADD, "--ref", f"env:default:{SECRET}"), b"", 2),
         ((*ADD, "--ref", "env:default:X", "--type", "oauth"), b"", 2),
         ((*ADD, "--type", "oauth"), SECRET.encode(), 1),
         ((*ADD, "--type", "oauth"), json.dumps([SECRET]).encode(), 1),

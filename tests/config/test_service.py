@@ -101,6 +101,25 @@ def test_view_stays_as_it_was(paths: StatePaths) -> None:
     assert (view.get("gateway.port"), config.get("gateway.port")) == (0x4965, 2)
 
 
+@pytest.mark.parametrize("agent", [None, "ada"])
+def test_a_setting_that_changed_meanwhile_is_left(paths: StatePaths, agent: str | None) -> None:
+    """Who names the configuration as it was seen changes a setting only if that is as it was."""
+    config = opened(paths, TEXT, TOKEN="x")
+    seen = config.view() if agent is None else config.agent_view(agent)
+    config.set("gateway.bind", "lan", agent_id=agent)
+    config.set("gateway.port", 1, expect=seen, agent_id=agent)
+
+    with pytest.raises(ConflictError):
+        config.set("gateway.port", 2, expect=seen, agent_id=agent)
+    with pytest.raises(ConflictError):
+        config.unset("gateway.bind", expect=seen, agent_id=agent)
+
+    assert config.require("gateway.port", agent_id=agent) == 1
+    assert config.require("gateway.bind", agent_id=agent) == "lan"
+    now = config.view() if agent is None else config.agent_view(agent)
+    assert config.unset("gateway.bind", expect=now, agent_id=agent) is not None
+
+
 def test_outside_change_is_seen_by_the_next_look(paths: StatePaths) -> None:
     """What somebody else wrote is what the next look returns."""
     config = opened(paths, "{gateway: {port: 1}}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from running_gateway import Gateway
+from running_gateway import Answer, Gateway
 
 import clawstate
 
@@ -113,6 +114,47 @@ def test_a_setting_is_set_compared_and_taken_back(gateway: Gateway) -> None:
     assert gateway.get(path).json["value"] == 3
     assert gateway.get(f"{API}/config/issues").json["valid"] is True
     assert gateway.get(f"{API}/config/schema").json["type"] == "object"
+
+
+def test_no_change_is_lost_between_clients_that_name_versions(gateway: Gateway) -> None:
+    """Clients that each count one up in the version that they read lose none of their counts."""
+    path = f"{API}/config/value?path=pairing.limit"
+    gateway.ask("PUT", f"{API}/config/value", {"path": "pairing.limit", "value": 10})
+    refused: list[Answer] = []
+
+    def count_up(times: int) -> None:
+        while times:
+            read = gateway.get(path)
+            value = {"path": "pairing.limit", "value": read.json["value"] + 1}
+            version = {"If-Match": read.headers["ETag"]}
+            done = gateway.ask("PUT", f"{API}/config/value", value, headers=version)
+            times -= done.status == 200
+            if done.status != 200:
+                refused.append(done)
+
+    with ThreadPoolExecutor(4) as clients:
+        list(clients.map(count_up, [8] * 4))
+
+    assert gateway.get(path).json["value"] == 42
+    assert {(each.status, each.headers["ETag"] is not None) for each in refused} <= {(412, True)}
+
+
+def test_a_refusal_tells_the_present_version(gateway: Gateway) -> None:
+    """Who names an old version deletes and orders nothing, and is told the version of now."""
+    gateway.post(f"{API}/sessions", {"key": "present"})
+    key = {"type": "api_key", "provider": "order", "key": SECRET}
+    gateway.ask("PUT", f"{API}/auth/profiles/order%3Ame", key)
+    places = {
+        f"{API}/sessions/entries/present": ("DELETE", None, 200),
+        f"{API}/auth/order/order": ("PUT", {"ids": ["order:me"]}, 200),
+        f"{API}/config/value?path=gateway.port": ("DELETE", None, 404),  # there is none
+    }
+    for path, (method, body, status) in places.items():
+        old = gateway.ask(method, path, body, headers={"If-Match": '"old"'})
+        now = gateway.get(path).headers["ETag"]
+
+        assert (old.status, old.error, old.headers["ETag"]) == (412, "changed", now)
+        assert gateway.ask(method, path, body, headers={"If-Match": now}).status == status
 
 
 def test_a_setting_that_cannot_be_is_refused(gateway: Gateway) -> None:

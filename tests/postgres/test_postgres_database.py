@@ -18,6 +18,7 @@ from clawstate.errors import (
 )
 from clawstate.postgres.address import Address
 from clawstate.postgres.database import Database
+from clawstate.postgres.errors import state_error
 from clawstate.postgres.part import Part
 from clawstate.testing.forked import child_process
 from postgres_counters import ADD, ADD_ONCE, add, count, counters
@@ -339,3 +340,33 @@ def test_psycopg_is_what_is_lent(part) -> None:
     """What works on a connection of psycopg works on one that is lent."""
     with part.reading() as connection:
         assert isinstance(connection, psycopg.Connection)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.OperationalError(
+            'connection failed: connection to server on socket "/home/ada/s/.s.PGSQL.5432" failed:'
+            ' FATAL:  password authentication failed for user "ada"'
+        ),
+        psycopg.OperationalError(
+            'connection failed: connection to server on socket "/home/ada/s/.s.PGSQL.5432" failed:'
+            " No such file or directory"
+        ),
+        psycopg.OperationalError('FATAL:  no pg_hba.conf entry for host "::1", user "ada"'),
+    ],
+)
+def test_no_error_of_a_login_tells_who_and_where(error: psycopg.Error) -> None:
+    """Neither the user nor the directory of the socket stands in what is said of a login."""
+    told = str(state_error(error, Address("postgresql://ada:pw@/clawstate?host=/home/ada/s")))
+
+    assert "ada" not in told
+    assert "PGSQL" not in told
+
+
+def test_an_error_without_a_code_is_told_as_what_it_is(database) -> None:
+    """Text that no table keeps is a wrong value, and a wrong call of the driver is a defect."""
+    with pytest.raises(InvalidError, match="NUL"):
+        database.attempt(lambda each: each.execute("SELECT %s::text", ("\0",)))
+    with pytest.raises(psycopg.ProgrammingError):
+        database.attempt(lambda each: each.execute("SELECT %s, %s", (1,)))

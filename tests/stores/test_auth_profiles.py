@@ -527,3 +527,18 @@ def test_a_credential_that_changed_meanwhile_is_left(state) -> None:
 
     assert store.secret("openai:me") == "sk-2"
     assert store.remove("openai:me", expect=store.get("openai:me"))
+
+
+def test_an_order_that_changed_meanwhile_is_left(auth) -> None:
+    """Who names the order as it was seen replaces that one alone; `()` expects none."""
+    for name in ("openai:a", "openai:b"):
+        auth.upsert(name, KEY)
+    auth.set_order("openai", ["openai:b"], expect=())
+    with pytest.raises(ConflictError):
+        auth.set_order("openai", ["openai:a"], expect=())
+    with pytest.raises(ConflictError):
+        auth.set_order("openai", None, expect=["openai:a"])
+
+    assert auth.stored_order("openai") == ("openai:b",)
+    auth.set_order("openai", None, expect=["openai:b"])
+    assert auth.stored_order("openai") is None

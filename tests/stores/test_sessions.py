@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clawstate
-from clawstate.errors import InvalidError, NotFoundError
+from clawstate.errors import ConflictError, InvalidError, NotFoundError
 from clawstate.files.safe_names import encode_name
 from clawstate.records.inmemory import InMemoryBackend
 from clawstate.stores.sessions import SessionEntry
@@ -208,6 +208,23 @@ def test_a_reset_keeps_settings_and_archives_the_old_session(sessions, clock) ->
     assert [(each.session_id, each.reason) for each in sessions.archived()] == [
         (old.session_id, "reset")
     ]
+
+
+def test_a_session_that_changed_meanwhile_is_not_deleted(sessions, again) -> None:
+    """Who names the session as it was seen deletes that one alone."""
+    seen = sessions.resolve("k")
+    again.update("k", {"label": "Ada"})
+    with pytest.raises(ConflictError):
+        sessions.delete("k", expect=seen)
+    assert sessions.get("k").fields == {"label": "Ada"}
+
+    renewed = sessions.get("k")
+    again.reset("k")
+    with pytest.raises(ConflictError):
+        sessions.delete("k", expect=renewed)
+    assert sessions.delete("k", expect=sessions.get("k")) is True
+    with pytest.raises(ConflictError):
+        sessions.delete("k", expect=renewed)
 
 
 def test_a_deleted_session_can_be_restored_with_all_it_had(sessions, again, clock) -> None:

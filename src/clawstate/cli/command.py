@@ -77,7 +77,7 @@ class Command(WithExamples):
 
 def _refuses_option(error: InvalidError, ctx: click.Context) -> bool:
     """Tell whether *error* is about an option that was given."""
-    head = re.split(r"[.\[ ]", error.name, maxsplit=1)[0]
+    head = re.split(r"[.\[ ]", error.name, maxsplit=1)[0].lstrip("-")
     each: click.Context | None = ctx
     while each is not None:
         for option in each.command.params:

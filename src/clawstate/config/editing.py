@@ -25,6 +25,9 @@ from clawstate.json5.plain_value import is_same, require_plain
 
 _NOTHING = "{}\n"
 
+Check = Callable[[Loaded], object]
+"""Is given what a change is made to, and raises a `StateError` where that must not be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Editor:
@@ -41,16 +44,17 @@ class Editor:
     refused: OpenClawRefusals | None
     write: Callable[..., Change | None]
 
-    def set(self, path: str, value: Any, *, force: bool) -> Change | None:
-        """Put *value* at *path*."""
+    def set(self, path: str, value: Any, *, same: Check, force: bool) -> Change | None:
+        """Put *value* at *path*, if *same* has nothing against it."""
         wanted = parse_path(path)
 
         def plan(loaded: Loaded) -> EditPlan | None:
+            same(loaded)
             return plan_set(loaded, resolve_target(loaded, wanted), value, refused=self.refused)
 
         return self.write(plan, force=force, load=self.load)
 
-    def unset(self, path: str, *, force: bool) -> Change | None:
+    def unset(self, path: str, *, same: Check, force: bool) -> Change | None:
         """Remove what is at *path*, and objects left empty that were only made to hold it."""
         wanted = parse_path(path)
         # An empty object may mean something where a person wrote it, so only those go with the key
@@ -58,6 +62,7 @@ class Editor:
         made = MadeObjects(History(self.path))
 
         def plan(loaded: Loaded) -> EditPlan:
+            same(loaded)
             return plan_unset(loaded, resolve_target(loaded, wanted), made=made.holds)
 
         return self.write(plan, force=force, load=self.load)

@@ -7,12 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from clawstate.arguments import require_callable, require_count, require_whole_text
+from clawstate.arguments import (
+    require_callable,
+    require_count,
+    require_kind,
+    require_whole_text,
+)
 from clawstate.clock import Clock, system_clock
 from clawstate.config.loading import Loader, overlay_of
-from clawstate.config.view import View, copy_value, parse_path
+from clawstate.config.view import View, copy_value, is_same_at, parse_path
 from clawstate.config.views import Views
 from clawstate.config.watching import Listener, Watcher
+from clawstate.errors import ConflictError
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.interrupts import Mutex, load_modules
@@ -198,7 +204,13 @@ class Config:
         return self._loader.agents()
 
     def set(
-        self, path: str, value: Any, *, force: bool = False, agent_id: str | None = None
+        self,
+        path: str,
+        value: Any,
+        *,
+        expect: View | None = None,
+        force: bool = False,
+        agent_id: str | None = None,
     ) -> Change | None:
         """
         Put *value* at *path* and return the change; `None` if it was there already.
@@ -207,20 +219,28 @@ class Config:
         stay. In a directory of OpenClaw, what that does not accept goes to `overlay_path`; the
         change tells its file. Raises `InvalidError` for a path or value that cannot be,
         `ConfigError` for what would be invalid, is put together from several files, or, unless
-        *force*, looks like an accident; `CorruptError`, `LockTimeoutError`, `UnavailableError`.
-        Then nothing was written.
+        *force*, looks like an accident; `ConflictError` if what stands there is not what it is in
+        *expect*, of `view` or `agent_view`; `CorruptError`, `LockTimeoutError`,
+        `UnavailableError`. Then nothing was written.
         """
-        return self._editor(agent_id).set(path, value, force=force)
+        same = self._comparison(path, expect, agent_id)
+        return self._editor(agent_id).set(path, value, same=same, force=force)
 
     def unset(
-        self, path: str, *, force: bool = False, agent_id: str | None = None
+        self,
+        path: str,
+        *,
+        expect: View | None = None,
+        force: bool = False,
+        agent_id: str | None = None,
     ) -> Change | None:
         """
         Remove what is at *path*; raises `NotFoundError`, and what `set` raises.
 
         Objects that are empty then go too if `set` had made them, unless they hold a comment.
         """
-        return self._editor(agent_id).unset(path, force=force)
+        same = self._comparison(path, expect, agent_id)
+        return self._editor(agent_id).unset(path, same=same, force=force)
 
     def text(self, *, agent_id: str | None = None, own: bool = False) -> str:
         """
@@ -284,6 +304,23 @@ class Config:
     def set_apart(self) -> Change | None:
         """Move what `misplaced` names to `overlay_path`, in one change; raises what `set` does."""
         return self._editor(None).set_apart()
+
+    def _comparison(
+        self, path: str, expect: View | None, agent_id: str | None
+    ) -> Callable[[Loaded], object]:
+        """Return what raises `ConflictError` unless *path* says what it says in *expect*."""
+        if expect is None:
+            return lambda _: None
+        require_kind("expect", expect, View)
+        written = parse_path(path)
+
+        def compare(loaded: Loaded) -> None:
+            # What an agent sees is put together from more than its own file, which is changed.
+            now = loaded.value if agent_id is None else self.agent_view(agent_id).loaded.value
+            if not is_same_at(written, now, expect.loaded.value):
+                raise ConflictError("setting", path)
+
+        return compare
 
     def _look(self) -> None:
         self.view()

@@ -17,6 +17,7 @@ from clawstate.files.file_version import FileVersion
 from clawstate.files.unchanged import Numbers, is_settled
 from clawstate.json5.key_path import get_at
 from clawstate.json5.path_grammar import KeyPath, WrittenPath, parse_written
+from clawstate.json5.plain_value import is_same
 
 T = TypeVar("T")
 
@@ -144,6 +145,19 @@ class Decoded(Generic[T]):
         if known is None or known[0] is not view:
             self._known = known = view, self._decode(view)
         return known[1]
+
+
+def is_same_at(path: WrittenPath, one: Any, other: Any) -> bool:
+    """Tell whether two configurations say the same at *path*, or both nothing."""
+    first, second = (_written_at(path, each) for each in (one, other))
+    return first is second or is_same(first, second, ordered=False)
+
+
+def _written_at(path: WrittenPath, value: Any) -> Any:
+    try:
+        return get_at(value, resolve_steps(value, path))
+    except NotFoundError:
+        return _ABSENT
 
 
 def _default_at(steps: KeyPath) -> Any:

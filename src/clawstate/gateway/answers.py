@@ -65,9 +65,13 @@ class ErrorDocument(TypedDict):
 
 
 class ChangedError(ConflictError):
-    """What `If-Match` demanded is no longer so."""
+    """What `If-Match` demanded is no longer so; *etag* is the present version, where known."""
 
     code = "changed"
+
+    def __init__(self, kind: str, key: str, etag: str | None = None) -> None:
+        super().__init__(kind, key)
+        self.etag = etag
 
 
 def document(
@@ -96,8 +100,9 @@ def require_match(expected: str | None, value: Any, kind: str, key: str) -> None
     """Raise `ChangedError` if *value* is not the version that `If-Match` *expected*."""
     if expected is None or expected.strip() == "*":
         return
-    if not is_named(expected, etag_of(encode(to_wire(value)))):
-        raise ChangedError(kind, key)
+    etag = etag_of(encode(to_wire(value)))
+    if not is_named(expected, etag):
+        raise ChangedError(kind, key, etag)
 
 
 def is_named(listed: str, etag: str) -> bool:
@@ -110,6 +115,8 @@ def error_answer(error: StateError, *, headers: Mapping[str, str] | None = None)
     headers = dict(headers or {})
     if isinstance(error, LockTimeoutError):
         headers["Retry-After"] = "1"
+    if isinstance(error, ChangedError) and error.etag is not None:
+        headers["ETag"] = error.etag
     if isinstance(error, LimitError) and error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     return refusal(error.code, str(error), headers=headers)

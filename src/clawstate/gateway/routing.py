@@ -94,10 +94,10 @@ class Route(APIRoute):
             try:
                 response = await handle(request)
             except ConflictError as error:
-                # Changed between the look and the write: the same to who demanded a version.
                 if "if-match" not in request.headers or isinstance(error, ChangedError):
                     raise
-                raise ChangedError(error.kind, error.key) from error
+                # Changed between the look and the write. The next look tells the version of now.
+                response = await _handle_again(handle, request)
             if request.method == "GET" and response.status_code == 200:
                 return _with_version(request, response)
             return response
@@ -189,6 +189,17 @@ class Routes(APIRouter):
                 "security": [] if scope == "open" else [{"bearer": []}],
             },
         }
+
+
+async def _handle_again(
+    handle: Callable[[Request], Coroutine[Any, Any, Response]], request: Request
+) -> Response:
+    try:
+        return await handle(request)
+    except ConflictError as error:
+        if isinstance(error, ChangedError):
+            raise
+        raise ChangedError(error.kind, error.key) from error
 
 
 def _unknown_parameter(name: str, known: list[str]) -> InvalidError:

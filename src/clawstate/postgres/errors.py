@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import psycopg
@@ -50,6 +51,11 @@ _REFUSALS: Final[tuple[tuple[str, str], ...]] = (
     ("in recovery mode", "57P03"),
     ("session is read-only", "25006"),
 )
+# Whom the server knows, and where its socket lies, is shown as little as in the address itself.
+_PLACE: Final = re.compile(
+    r"(connection failed: )?(connection to )?server (on socket|at) \"[^\"]*\"[^:]*: (FATAL:\s+)?"
+)
+_WHO: Final = re.compile(r"\b(user|role) \"[^\"]*\"")
 _MISSING = ("42P01", "3F000")  # undefined table, no such schema
 _DAMAGED = ("XX001", "XX002", "42703", "42P01", "3F000", "42804", "22P02")
 _CONFLICTS = ("40001", "40P01")
@@ -104,7 +110,11 @@ def state_error(error: psycopg.Error, address: Address, waited: float = 0.0) -> 
         problem, hint = _REMEDIES[known]
         detail = f": {words}" if known in {"42501", "28", "0A", "42883", "58"} else ""
         return Unavailable(place, f"{problem}{detail}", hint)
-    if not state or state.startswith("08"):
+    if not state and isinstance(error, psycopg.DataError):
+        return InvalidError("value", f"is none that PostgreSQL keeps: {words}", "leave it out")
+    # Any other error without a code is one of the driver, about how it was called.
+    is_gone = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    if state.startswith("08") or (is_gone and not state):
         hint = "check that the server runs there, and that the address and its TLS settings fit"
         return Unavailable(place, f"cannot be reached: {words}", hint)
     raise error
@@ -130,4 +140,6 @@ def _code(error: psycopg.Error) -> str:
 
 def _first_line(error: psycopg.Error, address: Address) -> str:
     text = (error.diag.message_primary or str(error)).strip().splitlines()
-    return address.hide_secrets(text[0]) if text else type(error).__name__
+    if not text:
+        return type(error).__name__
+    return address.hide_secrets(_WHO.sub(r"\1", _PLACE.sub("", text[0])))

@@ -132,8 +132,12 @@ def set_order(
 ) -> Any:
     """Set in which order the profiles of a provider are tried."""
     store = state.auth(agent)
-    require_match(if_match, _order(store, provider), "order", provider)
-    store.set_order(provider, body.ids)
+    expect = None
+    if if_match is not None:
+        shown = _order(store, provider)
+        require_match(if_match, shown, "order", provider)
+        expect = shown["stored"] or ()
+    store.set_order(provider, body.ids, expect=expect)
     return _order(store, provider)
 
 

@@ -9,6 +9,7 @@ from fastapi import Query
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from clawstate.config.view import View
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.gateway.answers import require_match
 from clawstate.gateway.bodies import PAGE_SIZE, Agent, Body, Limit
@@ -107,8 +108,8 @@ def set_value(
     state: Opened, body: Setting, *, agent: Agent = None, if_match: IfMatch = None
 ) -> Any:
     """Set a path to a value; comments and all else in the file stay."""
-    _require_version(state, if_match, body.path, agent)
-    change = state.config.set(body.path, body.value, force=body.force, agent_id=agent)
+    seen = _require_version(state, if_match, body.path, agent)
+    change = state.config.set(body.path, body.value, expect=seen, force=body.force, agent_id=agent)
     return _change_document(state, change)
 
 
@@ -122,8 +123,9 @@ def unset_value(
     if_match: IfMatch = None,
 ) -> Any:
     """Remove what stands at a path."""
-    _require_version(state, if_match, path, agent)
-    return _change_document(state, state.config.unset(path, force=force, agent_id=agent))
+    seen = _require_version(state, if_match, path, agent)
+    change = state.config.unset(path, expect=seen, force=force, agent_id=agent)
+    return _change_document(state, change)
 
 
 @routes.read("/text", WholeText, scope="admin")
@@ -208,10 +210,16 @@ def _change_document(state: Opened, change: Any) -> dict[str, Any]:
     }
 
 
-def _require_version(state: Opened, if_match: str | None, path: str, agent: str | None) -> None:
+def _require_version(
+    state: Opened, if_match: str | None, path: str, agent: str | None
+) -> View | None:
+    """Return the settings that `If-Match` is about; the step that writes compares once more."""
     if if_match is None:
-        return
+        return None
     if not path:
         raise InvalidError("path", "is empty", "name a setting")
+    # Looked at before what is shown: a change in between is one that the writing step finds.
+    seen = state.config.view() if agent is None else state.config.agent_view(agent)
     shown = {"path": path, "value": state.config.redacted(path, agent_id=agent)}
     require_match(if_match, shown, "setting", path)
+    return seen

@@ -10,8 +10,8 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from clawstate.clock import to_ms
-from clawstate.errors import NotFoundError
-from clawstate.gateway.answers import ChangedError, require_match
+from clawstate.errors import ConflictError, NotFoundError
+from clawstate.gateway.answers import require_match
 from clawstate.gateway.bodies import PAGE_SIZE, After, Agent, Body, Limit
 from clawstate.gateway.routing import IfMatch, Opened, Routes
 from clawstate.stores.sessions import SessionEntry
@@ -160,7 +160,7 @@ def update(
     # Looked at once more in the step that writes: somebody may be faster.
     def change(entry: Mapping[str, Any]) -> dict[str, Any]:
         if entry.get("updatedAt") != to_ms(before.updated_at):
-            raise ChangedError(_KIND, key)
+            raise ConflictError(_KIND, key)
         return {**entry, **body}
 
     return entry_as_kept(state, store.update(key, change))
@@ -170,9 +170,10 @@ def update(
 def delete(state: Opened, key: Key, *, agent: Agent = None, if_match: IfMatch = None) -> Any:
     """Take a session away; it can be restored as long as its archive is kept."""
     store = state.sessions_of(agent)
+    found: SessionEntry | None = None
     if if_match is not None:
-        found: SessionEntry = store.require(key)
+        found = store.require(key)
         require_match(if_match, entry_as_kept(state, found), _KIND, key)
-    if not store.delete(key):
+    if not store.delete(key, expect=found):
         raise NotFoundError(_KIND, key)
     return {"deleted": key}

@@ -275,12 +275,23 @@ class ProfileStore:
         self.migrate_legacy()
         self.collection.put(record_key("lastGood", provider), profile_id)
 
-    def set_order(self, provider: str, ids: tuple[str, ...]) -> None:
-        """Keep *ids* as the order of *provider*; none of them removes it."""
+    def order_of(self, provider: str) -> tuple[str, ...] | None:
+        """Return the order of *provider* that lies here, or `None`."""
+        wanted = normalise_provider(provider)
+        found = (ids for name, ids in self.read().orders.items() if _is_named(name, wanted))
+        return next(found, None)
+
+    def set_order(
+        self, provider: str, ids: tuple[str, ...], expect: tuple[str, ...] | None = None
+    ) -> None:
+        """Keep *ids* as the order of *provider*, where *expect* lies; none of them removes it."""
         self.migrate_legacy()
         wanted = normalise_provider(provider)
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
+            found = [read_order(each) for key, each in records.items() if _is_order_of(key, wanted)]
+            if expect is not None and expect not in (found or [()]):
+                raise ConflictError("order", provider)
             left = {
                 key: value
                 for key, value in records.items()
@@ -353,7 +364,11 @@ class ProfileStore:
 
 def _is_order_of(key: str, provider: str) -> bool:
     section, _, name = key.partition("/")
-    return section == "order" and normalise_provider(name) == provider
+    return section == "order" and _is_named(name, provider)
+
+
+def _is_named(name: str, provider: str) -> bool:
+    return normalise_provider(name) == provider
 
 
 def _without_mentions(records: Mapping[str, Json], profile_id: str) -> dict[str, Json]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from clawstate.arguments import require_kind, require_text, require_texts
 from clawstate.clock import Clock, system_clock, to_iso
-from clawstate.errors import InvalidError, NotFoundError, UnavailableError
+from clawstate.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from clawstate.health import Finding
 from clawstate.paging import PAGE, Listing, Page
 from clawstate.records.contract import Json
@@ -194,11 +194,14 @@ class AuthProfiles:
         """Return the order that was set for *provider*, or `None`."""
         return self._merge_stores().order_of(require_text("provider", provider))
 
-    def set_order(self, provider: str, ids: Sequence[str] | None) -> None:
+    def set_order(
+        self, provider: str, ids: Sequence[str] | None, *, expect: Sequence[str] | None = None
+    ) -> None:
         """
         Try the profiles *ids* in this order; `None` or nothing leaves it to the configuration.
 
-        Raises `NotFoundError` for an unknown profile, `InvalidError` for one of another provider.
+        Raises `NotFoundError` for an unknown profile, `InvalidError` for one of another provider,
+        `ConflictError` if the order that was set is not *expect* any more; `()` expects none.
         """
         require_provider(provider)
         given = () if ids is None else require_texts("order", ids)
@@ -207,7 +210,15 @@ class AuthProfiles:
             found = self._require(each, merged)[1].provider
             if normalise_provider(found) != normalise_provider(provider):
                 raise InvalidError(each, f"is of {found!r}, not of {provider!r}", "leave it out")
-        self._own.set_order(provider, wanted)
+        if expect is None:
+            self._own.set_order(provider, wanted)
+            return
+        # What lies in the agent's own document is looked at again in the step that writes.
+        own = self._own.order_of(provider)
+        seen = self._merge_stores().order_of(provider) or ()
+        if seen != tuple(require_texts("expect", expect)):
+            raise ConflictError("order", provider)
+        self._own.set_order(provider, wanted, expect=own or ())
 
     def usage(self, profile_id: str) -> Usage:
         """Return how a profile fared; windows that are over are still in it."""

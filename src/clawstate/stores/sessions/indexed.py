@@ -9,9 +9,10 @@ from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from clawstate.arguments import require_seconds, require_text
+from clawstate.arguments import require_kind, require_seconds, require_text
 from clawstate.clock import Clock, system_clock, to_ms
-from clawstate.errors import CorruptError, CorruptWarning, NotFoundError, warn
+from clawstate.errors import ConflictError, CorruptError, CorruptWarning, NotFoundError, warn
+from clawstate.files.json_text import is_same_json
 from clawstate.files.lock_options import PATIENT, LockOptions
 from clawstate.health import Finding
 from clawstate.paging import Position
@@ -194,13 +195,17 @@ class IndexedSessions:
         document = self._removal.update(key, apply, reason="reset")
         return _require(key, None if document is None else self._read_back(name, document))
 
-    def delete(self, key: str) -> bool:
-        """Take the session of *key* out of the index, into the archive; False if there is none."""
+    def delete(self, key: str, *, expect: SessionEntry | None = None) -> bool:
+        """Take the session of *key* out of the index, into the archive; see `Sessions.delete`."""
+        if expect is not None:
+            require_kind("expect", expect, SessionEntry)
         self._reclaim(require_text("key", key))
         # A change may be applied several times; what the last one saw is what happened.
         seen: list[bool] = []
 
         def apply(old: Any | None) -> Mark:
+            if expect is not None:
+                self._require_expected(key, old, expect)
             seen.append(old is not None)
             return DELETE
 
@@ -270,6 +275,20 @@ class IndexedSessions:
     def repair(self) -> tuple[Finding, ...]:
         """Repair what can be repaired without loss, and return what was."""
         return tuple(each.finding(None) for each in self._health.repair())
+
+    def _require_expected(self, key: str, document: Any | None, expect: SessionEntry) -> None:
+        """Raise `ConflictError` unless *document*, of the index, is what the caller saw."""
+        name = self._index.form.key(key)
+        is_there = document is not None and has_id(document)
+        now = read_entry(self._index, IndexedEntry(name, document, "")) if is_there else None
+        # The profile has members of its own beside those of the index: a change of these shows here
+        # by its time.
+        if (
+            now is None
+            or (now.session_id, now.updated_at) != (expect.session_id, expect.updated_at)
+            or any(not is_same_json(expect.fields.get(k), v) for k, v in now.fields.items())
+        ):
+            raise ConflictError("session", key)
 
     def _complete(self, found: IndexedEntry) -> SessionEntry:
         require_stored_id(found.key, found.document)

@@ -164,9 +164,13 @@ class Sessions:
         """
         return self._routes.writable(key).reset(key)
 
-    def delete(self, key: str) -> bool:
-        """Take the session of *key* out of the index, into the archive; False if there is none."""
-        return self._routes.writable(key).delete(key)
+    def delete(self, key: str, *, expect: SessionEntry | None = None) -> bool:
+        """
+        Take the session of *key* out of the index, into the archive; False if there is none.
+
+        Raises `ConflictError` if it is not as in *expect* any more.
+        """
+        return self._routes.writable(key).delete(key, expect=expect)
 
     def restore(self, name: str) -> SessionEntry:
         """
