@@ -53,6 +53,14 @@ def duration_seconds(value: float | str, *, unit: DurationUnit) -> float:
     return amount
 
 
+def age_text(seconds: float) -> str:
+    """Return a length of time in whole parts of its largest unit, such as `3 hours`."""
+    for unit, name in (("d", "day"), ("h", "hour"), ("m", "minute")):
+        if seconds >= _SECONDS[unit]:
+            return number_of(int(seconds // _SECONDS[unit]), name)
+    return number_of(int(seconds), "second")
+
+
 def size_bytes(value: float | str) -> int:
     """
     Return the bytes that *value* means, rounded down; a number without a unit counts bytes.

@@ -40,12 +40,25 @@ def command_line(root: Path, *words: str) -> str:
 
 
 def install(units: Mapping[Path, str], start: str, *, hint: str) -> None:
-    """Write *units*, start the one that is called *start*, and at each login."""
+    """
+    Write *units*, start the one that is called *start*, and at each login.
+
+    Raises `UnavailableError`; then the units are as they were before.
+    """
     systemctl = _systemctl(hint)
-    for path, text in units.items():
-        write_atomic(path, text.encode(), mode=_READABLE)
-    _run(systemctl, ["daemon-reload"], hint)
-    _run(systemctl, ["enable", "--now", start], hint)
+    before = {path: path.read_bytes() if path.is_file() else None for path in units}
+    try:
+        for path, text in units.items():
+            write_atomic(path, text.encode(), mode=_READABLE)
+        _run(systemctl, ["daemon-reload"], hint)
+        _run(systemctl, ["enable", "--now", start], hint)
+    except BaseException:
+        for path, old in before.items():
+            if old is None:
+                path.unlink(missing_ok=True)
+            else:
+                write_atomic(path, old, mode=_READABLE)
+        raise
 
 
 def uninstall(paths: Sequence[Path], stop: str, *, hint: str) -> None:

@@ -117,3 +117,39 @@ def test_systemd_makes_them(tmp_path: Path) -> None:
         1
     ] == "--user enable --now clawstate-backup.timer"
     assert os.access(tmp_path / ".openclaw" / "state" / "backups.json", os.R_OK)
+
+
+def test_processes_that_come_together_make_one(state, tmp_path: Path) -> None:
+    """Of many runs at once one makes the backup that is due, and for the others none is."""
+    state.memory.add("Ada prefers green tea")
+    folder = tmp_path / "backups"
+    state.backup_notes.set_schedule(schedule_for(state, every=DAY, keep="2d", to=folder))
+    command = [sys.executable, "-m", "clawstate", "--state-dir", str(state.paths.root), "--json"]
+    runs = [subprocess.Popen([*command, "backup", "run"], stdout=subprocess.PIPE) for _ in range(4)]
+    told = [json.loads(each.communicate()[0])["backup"] for each in runs]
+
+    assert sum(each is not None for each in told) == 1
+    assert len(list(folder.glob("*.backup"))) == 1
+
+
+@pytest.mark.parametrize("by", [(), ("--by", "gateway"), ("--by", "systemd")], ids="".join)
+def test_backups_without_systemd_are_the_gateways(tmp_path: Path, by: tuple[str, ...]) -> None:
+    """Where systemd fails the gateway makes them; who wants systemd alone gets all or nothing."""
+    program = tmp_path / "bin" / "systemctl"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'no bus' >&2\nexit 1\n")
+    program.chmod(0o755)
+    env = {"HOME": str(tmp_path), "PATH": str(tmp_path / "bin")}
+    command = [sys.executable, "-m", "clawstate", "--json", "backup"]
+
+    done = subprocess.run([*command, "enable", *by], env=env, capture_output=True, check=False)
+    told = subprocess.run([*command, "status"], env=env, capture_output=True, check=True)
+
+    status = json.loads(told.stdout)
+    assert not list(tmp_path.rglob("*.timer"))
+    if by == ("--by", "systemd"):
+        assert (done.returncode, status["schedule"], status["by"]) == (1, None, None)
+        assert b"--by gateway" in done.stdout + done.stderr
+    else:
+        assert (done.returncode, status["by"], status["timer"]) == (0, "gateway", False)
+        assert json.loads(done.stdout)["by"] == "gateway"

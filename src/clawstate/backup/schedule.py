@@ -17,15 +17,17 @@ from clawstate.backup.keeping import choose_surplus, policy
 from clawstate.backup.listing import backups_in, note_verified
 from clawstate.backup.manifest import Backup
 from clawstate.backup.verifying import Verification, verify
-from clawstate.errors import InvalidError, NotFoundError
+from clawstate.errors import InvalidError, LockTimeoutError, NotFoundError
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.paths import effective_home
 from clawstate.state import State
-from clawstate.state.backup_notes import Schedule
+from clawstate.state.backup_notes import BackupNote, Schedule
 
 _HOUR: Final = 3600.0
 _LEAST: Final = 300.0  # seconds between two backups
-_HINT: Final = "let cron call 'clawstate backup run' each hour instead; --dry-run prints the units"
+_HINT: Final = "--by gateway lets the gateway make them, or cron 'clawstate backup run' each hour"
+_LEASE: Final = "backup"
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _NAME = re.compile(r"clawstate-\d{8}T\d{6}Z(-\d+)?\.backup")
 
 Tell = Callable[[int, int, str], object]
@@ -38,6 +40,23 @@ class Run:
     made: Backup | None = None
     proven: Verification | None = None
     removed: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BackupStatus:
+    """
+    Whether backups of a state come by themselves, and the *last* one that was verified.
+
+    They go to *folder*, which is not known before there is a first one. *by_timer*: systemd makes
+    them, else a gateway that runs. *age* is that of *last*, in seconds; *next* when one is due.
+    """
+
+    schedule: Schedule | None
+    folder: Path | None
+    by_timer: bool
+    last: BackupNote | None
+    age: float | None
+    next: float | None
 
 
 class Timer:
@@ -130,23 +149,83 @@ def run_due(state: State, *, now: bool = False, tell: Tell = lambda *_: None) ->
     Make a backup if one is due, or *now*, verify it, and remove what the policy does not keep.
 
     Only files that are backups of this state are removed, never the newest, nor the newest that was
-    verified; and nothing while the new one is not proven. Raises `NotFoundError` without a
-    schedule, and what `create` and `verify` raise.
+    verified; and nothing while the new one is not proven. Of processes that come together one does
+    it, and for the others none is due. Raises `NotFoundError` without a schedule,
+    `LockTimeoutError` where *now* another process does it, and what `create` and `verify` raise.
     """
     notes = state.backup_notes
     schedule = notes.schedule()
     if schedule is None:
         raise NotFoundError("schedule", "of backups", "run 'clawstate backup enable'")
+    if not now and not _is_due(state):
+        return Run()
+    try:
+        lease = state.records.lease(_LEASE, _HOUR)
+    except LockTimeoutError:  # another process makes it
+        if now:
+            raise
+        return Run()
+    with lease:
+        # Whoever had the lease until now may have made it.
+        if not now and not _is_due(state):
+            return Run()
+
+        def tell_alive(done: int, total: int, what: str) -> None:
+            lease.keep_alive()
+            tell(done, total, what)
+
+        return _run(state, schedule, tell_alive)
+
+
+def next_due(state: State) -> float | None:
+    """Return when the next backup is due, in seconds since the epoch; `None`: none ever."""
+    schedule = state.backup_notes.schedule()
+    if schedule is None:
+        return None
     folder = Path(schedule.to)
     made = backups_made(state, folder) if folder.is_dir() else []
-    moment = state.clock()
     # A moment of slack: the timer must not miss each second time by a second.
-    if (
-        not now
-        and made
-        and moment - made[-1].created < schedule.every - min(60, schedule.every / 10)
-    ):
-        return Run()
+    slack = min(60.0, schedule.every / 10)
+    return made[-1].created + schedule.every - slack if made else state.clock()
+
+
+def backup_status(state: State) -> BackupStatus:
+    """Return whether backups come by themselves, and what there is; raises `CorruptError`."""
+    notes = state.backup_notes
+    schedule, last = notes.schedule(), notes.last_verified()
+    return BackupStatus(
+        schedule=schedule,
+        folder=None if schedule is None and notes.known_state() is None else folder_of(state),
+        by_timer=schedule is not None and Timer(state.paths.root).is_installed,
+        last=last,
+        age=None if last is None else max(0.0, state.clock() - last.created),
+        next=next_due(state),
+    )
+
+
+def folder_of(state: State) -> Path:
+    """Return the directory of backups: of the schedule, or else the usual one."""
+    schedule = state.backup_notes.schedule()
+    return default_folder(state) if schedule is None else Path(schedule.to)
+
+
+def path_in(folder: Path, name: str | None, moment: float) -> Path:
+    """Return the path of a backup in *folder*, without a *name* one of its time that is free."""
+    if name is None:
+        return _free(folder, moment)
+    if not _PLAIN.fullmatch(name):
+        hint = "take letters, digits, '.', '-' and '_', at most 200"
+        raise InvalidError("name", "is no name of a file", hint)
+    return folder / name
+
+
+def _is_due(state: State) -> bool:
+    due = next_due(state)
+    return due is not None and due <= state.clock()
+
+
+def _run(state: State, schedule: Schedule, tell: Tell) -> Run:
+    notes, folder, moment = state.backup_notes, Path(schedule.to), state.clock()
     make_private_dir(folder)
     new = create(
         state, _free(folder, moment), secrets=schedule.secrets, key=schedule.key, tell=tell

@@ -15,6 +15,7 @@ from clawstate.cli.session import Session
 from clawstate.quantities import number_of
 
 if TYPE_CHECKING:
+    from clawstate.backup.schedule import Timer
     from clawstate.state.backup_notes import Schedule
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -31,6 +32,11 @@ _DAY = 86_400.0
 @click.option("--to", type=_FOLDER, metavar="DIR", help="Where to; by default ~/.local/state.")
 @click.option("--encrypt", "key", metavar="KEY", help="keyring, file, file:/path, passphrase.")
 @click.option("--no-secrets", is_flag=True, help="Leave out credentials and keys.")
+@click.option(
+    "--by",
+    type=click.Choice(["systemd", "gateway"]),
+    help="Who makes them; by default systemd, where that is, else the gateway.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the units of systemd, and write nothing.")
 @pass_session
 def enable(
@@ -41,28 +47,55 @@ def enable(
     to: Path | None,
     key: str | None,
     no_secrets: bool,
+    by: str | None,
     dry_run: bool,
 ) -> None:
     """
-    Let systemd make backups from now on, verify each, and remove what POLICY does not keep.
+    Have backups made from now on, each verified, and what POLICY does not keep removed.
 
     POLICY says of how many days, weeks, months, years the newest stays. The newest that was
-    verified is never removed. Without systemd let cron call 'clawstate backup run' each hour.
+    verified is never removed. A timer of systemd makes them, or, where there is none, the gateway
+    while it runs. Without both let cron call 'clawstate backup run' each hour.
     """
     from clawstate.backup.schedule import Timer, schedule_for  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.wire.backups import schedule_form  # noqa: PLC0415 - as above
 
     state = session.state
     schedule = schedule_for(state, every=every, keep=keep, to=to, key=key, secrets=not no_secrets)
     timer = Timer(state.paths.root)
     units = timer.units(schedule)
-    document: dict[str, Any] = {"schedule": _document(schedule), "timer": str(timer.timer)}
+    document: dict[str, Any] = {"schedule": schedule_form(schedule), "timer": str(timer.timer)}
     if dry_run:
         lines = [line for path, text in units.items() for line in (f"# {path}", *text.splitlines())]
         session.output.emit(document | {"units": {str(a): b for a, b in units.items()}}, *lines)
         return
+    before = state.backup_notes.schedule()
+    # First what is to be made, so that at no moment somebody makes what nobody knows of.
     state.backup_notes.set_schedule(schedule)
-    timer.install(schedule)
-    session.output.emit(document, f"backups go to {schedule.to}; started {timer.timer.name}")
+    try:
+        maker, told = _appoint(timer, schedule, by)
+    except BaseException:
+        state.backup_notes.set_schedule(before)
+        raise
+    document |= {"by": maker, "timer": str(timer.timer) if maker == "systemd" else None}
+    session.output.emit(document, f"backups go to {schedule.to}; {told}")
+
+
+def _appoint(timer: Timer, schedule: Schedule, by: str | None) -> tuple[str, str]:
+    """Return who makes the backups from now on, and a sentence about it."""
+    from clawstate.errors import UnavailableError  # noqa: PLC0415 - see `NOUNS`
+
+    gateway = "the gateway makes them while it runs ('clawstate gateway run')"
+    if by == "gateway":
+        timer.uninstall()
+        return "gateway", gateway
+    try:
+        timer.install(schedule)
+    except UnavailableError as error:
+        if by == "systemd":
+            raise
+        return "gateway", f"{error.what} {error.problem}, so {gateway}"
+    return "systemd", f"started {timer.timer.name}"
 
 
 @backup.command(absent_ok=True)
@@ -107,33 +140,22 @@ def run(session: Session, *, now: bool) -> None:
 @backup.command(absent_ok=True)
 @pass_session
 def status(session: Session) -> None:
-    """Print how old the last verified backup is, and when the next is due."""
-    from clawstate.backup.schedule import Timer  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.clock import to_iso, to_ms  # noqa: PLC0415 - as above
+    """Print how old the last verified backup is, who makes them, and when the next is due."""
+    from clawstate.backup.schedule import backup_status  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.clock import to_iso  # noqa: PLC0415 - as above
+    from clawstate.quantities import age_text  # noqa: PLC0415 - as above
+    from clawstate.wire import to_wire  # noqa: PLC0415 - as above
 
-    state = session.state
-    schedule, last = state.backup_notes.schedule(), state.backup_notes.last_verified()
-    document = {
-        "schedule": None if schedule is None else _document(schedule),
-        "timer": Timer(state.paths.root).is_installed,
-        "lastVerifiedMs": None if last is None else to_ms(last.created),
-        "path": None if last is None else last.path,
-    }
+    found = backup_status(session.state)
     lines = ["no backup was verified yet"]
-    if last is not None:
-        lines = [f"last verified: {to_iso(last.created)}  {last.path}"]
-    if schedule is None:
+    if found.last is not None and found.age is not None:
+        when = f"{to_iso(found.last.created)}, {age_text(found.age)} ago"
+        lines = [f"last verified: {when}  {found.last.path}"]
+    if found.schedule is None:
         lines.append(style("none come by themselves: clawstate backup enable", dim=True))
     else:
-        lines.append(f"every {schedule.every / 3600:g} h to {schedule.to}, keeping {schedule.keep}")
-    session.output.emit(document, *lines)
-
-
-def _document(schedule: Schedule) -> dict[str, Any]:
-    return {
-        "everyMs": int(schedule.every * 1000),
-        "keep": schedule.keep,
-        "to": schedule.to,
-        "encrypted": schedule.key is not None,
-        "secrets": schedule.secrets,
-    }
+        maker = "systemd" if found.by_timer else "the gateway while it runs"
+        often = f"every {found.schedule.every / 3600:g} h"
+        place = f"to {found.schedule.to}, keeping {found.schedule.keep}, made by {maker}"
+        lines += [f"{often} {place}", f"next: {to_iso(found.next or 0)}"]
+    session.output.emit(to_wire(found), *lines)

@@ -20,6 +20,7 @@ def status(session: Session) -> None:
     What cannot be read says why in its place, and the exit code is 1 then; all else is counted.
     """
     from clawstate.cli.printing import counts_of_memory, table_lines  # noqa: PLC0415
+    from clawstate.quantities import age_text  # noqa: PLC0415
     from clawstate.wire.status import Problem, status_of  # noqa: PLC0415 - see `NOUNS`
 
     state = session.state
@@ -31,7 +32,7 @@ def status(session: Session) -> None:
         "clawstate": f"{document['version']} (SQLite {document['sqlite']})",
         "last write": document["lastDurableWrite"] or "nothing is kept yet",
         **(
-            {"last backup": f"{told}, verified"}
+            {"last backup": f"{told}, verified; {age_text(_age(document))} old"}
             if (told := document.get("lastVerifiedBackup"))
             else {}
         ),
@@ -46,6 +47,10 @@ def status(session: Session) -> None:
         raise failed
     if failed is not None or any(isinstance(each, Problem) for each in found.kept.values()):
         raise click.exceptions.Exit(1)
+
+
+def _age(document: dict[str, Any]) -> float:
+    return float(document["lastVerifiedBackupAgeMs"]) / 1000
 
 
 def _once(lines: dict[str, Any]) -> dict[str, Any]:

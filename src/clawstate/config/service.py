@@ -7,18 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from clawstate.arguments import (
-    require_callable,
-    require_count,
-    require_kind,
-    require_whole_text,
-)
+from clawstate.arguments import require_callable, require_count, require_whole_text
 from clawstate.clock import Clock, system_clock
 from clawstate.config.loading import Loader, overlay_of
-from clawstate.config.view import View, copy_value, is_same_at, parse_path
+from clawstate.config.view import View, comparison, copy_value, parse_path
 from clawstate.config.views import Views
 from clawstate.config.watching import Listener, Watcher
-from clawstate.errors import ConflictError
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.interrupts import Mutex, load_modules
@@ -309,18 +303,12 @@ class Config:
         self, path: str, expect: View | None, agent_id: str | None
     ) -> Callable[[Loaded], object]:
         """Return what raises `ConflictError` unless *path* says what it says in *expect*."""
-        if expect is None:
-            return lambda _: None
-        require_kind("expect", expect, View)
-        written = parse_path(path)
-
-        def compare(loaded: Loaded) -> None:
-            # What an agent sees is put together from more than its own file, which is changed.
-            now = loaded.value if agent_id is None else self.agent_view(agent_id).loaded.value
-            if not is_same_at(written, now, expect.loaded.value):
-                raise ConflictError("setting", path)
-
-        return compare
+        # What an agent sees is put together from more than its own file, which is changed.
+        return comparison(
+            path,
+            expect,
+            lambda loaded: loaded if agent_id is None else self.agent_view(agent_id).loaded,
+        )
 
     def _look(self) -> None:
         self.view()

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from clawstate.arguments import require_text
+from clawstate.arguments import require_kind, require_text
 from clawstate.config.dotted_names import resolve_steps
 from clawstate.config.loading import Loaded
 from clawstate.config.settings import default_tree
-from clawstate.errors import ConfigError, NotFoundError
+from clawstate.errors import ConfigError, ConflictError, NotFoundError
 from clawstate.files.file_version import FileVersion
 from clawstate.files.unchanged import Numbers, is_settled
 from clawstate.json5.key_path import get_at
@@ -147,10 +147,26 @@ class Decoded(Generic[T]):
         return known[1]
 
 
-def is_same_at(path: WrittenPath, one: Any, other: Any) -> bool:
-    """Tell whether two configurations say the same at *path*, or both nothing."""
-    first, second = (_written_at(path, each) for each in (one, other))
-    return first is second or is_same(first, second, ordered=False)
+def comparison(
+    path: str, expect: View | None, now: Callable[[Loaded], Loaded]
+) -> Callable[[Loaded], None]:
+    """
+    Return what raises `ConflictError` unless *path* says in *now* what it says in *expect*.
+
+    *now* is asked for what counts where something is loaded anew.
+    """
+    if expect is None:
+        return lambda _: None
+    require_kind("expect", expect, View)
+    written = parse_path(path)
+    seen = _written_at(written, expect.loaded.value)
+
+    def compare(loaded: Loaded) -> None:
+        there = _written_at(written, now(loaded).value)
+        if there is not seen and not is_same(there, seen, ordered=False):
+            raise ConflictError("setting", path)
+
+    return compare
 
 
 def _written_at(path: WrittenPath, value: Any) -> Any:

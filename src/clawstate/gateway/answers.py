@@ -39,6 +39,7 @@ STATUSES: Mapping[str, int] = {
     "changed": 412,
     "too_large": 413,
     "slow": 408,
+    "cancelled": 409,
     # Those of RFC 8628, to a device that waits for its owner.
     "authorization_pending": 400,
     "slow_down": 400,

@@ -15,11 +15,13 @@ from clawstate.errors import StateError
 from clawstate.gateway import description, device_flow, events, pairing, sign_in
 from clawstate.gateway.access import Access
 from clawstate.gateway.address import Address
-from clawstate.gateway.answers import document, error_answer, refusal
+from clawstate.gateway.answers import document, encode, error_answer, refusal
 from clawstate.gateway.attempts import Attempts
+from clawstate.gateway.backup_runs import BackupRuns
 from clawstate.gateway.guard import Guard
 from clawstate.gateway.hub import Hub
 from clawstate.gateway.invalid import invalid_request
+from clawstate.gateway.jobs import Job, Jobs
 from clawstate.gateway.journal import Journal, Watch
 from clawstate.gateway.mcp_mount import McpMount
 from clawstate.gateway.metrics import metrics
@@ -28,8 +30,10 @@ from clawstate.gateway.oauth.authorizations import Authorizations
 from clawstate.gateway.oauth.clients import Clients
 from clawstate.gateway.resources import (
     auth,
+    backups,
     config,
     devices,
+    jobs,
     memory,
     memory_inbox,
     memory_many,
@@ -62,6 +66,7 @@ ROUTES: tuple[Routes, ...] = (
     devices.routes,
     *(upkeep.status, upkeep.doctor, upkeep.store, upkeep.plugins, upkeep.dedupe),
     *(upkeep.agents, upkeep.changes),
+    *(backups.routes, jobs.routes),
     events.routes,
     description.routes,
 )
@@ -100,7 +105,15 @@ def create_app(state: State, address: Address, token: str, journal: Journal) -> 
     for each in ROUTES:
         app.include_router(each)
     app.state.journal = journal
-    app.state.hub = Hub(state)
+    app.state.hub = hub = Hub(state)
+
+    def tell_of(job: Job) -> None:
+        # What came of it is for those alone who may ask for it.
+        form = {**job.form, "result": None, "error": None, "step": ""}
+        hub.announce(encode({"type": "job", "job": form}))
+
+    app.state.jobs = Jobs(state.clock, tell_of, journal.note_defect)
+    app.state.backup_runs = BackupRuns(state, app.state.jobs, journal)
     app.state.mcp = mcp
     app.router.add_websocket_route("/ws", events.follow)
     app.router.routes.extend(endpoints.oauth_routes())

@@ -49,8 +49,8 @@ async def events(
     """
     Send what moves in the state, by any process, as Server-Sent Events.
 
-    Each event has the cursor as its id, and data as `/changes` has them. With *complete* false
-    anything may have moved: read again what you show.
+    Each event `changes` has the cursor as its id, and data as `/changes` has them. With *complete*
+    false anything may have moved: read again what you show. An event `job` tells how far a job is.
     """
     hub: Hub = request.app.state.hub
     listener = Listener(_welcome(request))
@@ -73,7 +73,10 @@ async def _events(hub: Hub, listener: Listener) -> AsyncIterator[bytes]:
             if found is None:
                 return
             cursor, message = found
-            yield b"id: %s\nevent: changes\ndata: %s\n\n" % (cursor.encode(), message)
+            if cursor:
+                yield b"id: %s\nevent: changes\ndata: %s\n\n" % (cursor.encode(), message)
+            else:  # no change, so nothing to go on behind
+                yield b"event: job\ndata: %s\n\n" % message
     finally:
         await asyncio.shield(hub.leave(listener))
 

@@ -42,6 +42,7 @@ class Listener:
         self._is_sending = False
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._is_behind: tuple[str, bytes] | None = None
+        self._cursor = ""
         self._something = asyncio.Event()
 
     def __len__(self) -> int:
@@ -49,7 +50,12 @@ class Listener:
         return len(self._waiting)
 
     def tell(self, cursor: str, message: bytes, frame: bytes | None = None) -> None:
-        """Let it have *message*; if too many wait, that it missed some instead of all of them."""
+        """
+        Let it have *message*; if too many wait, that it missed some instead of all of them.
+
+        One that tells of no change has an empty *cursor*.
+        """
+        self._cursor = cursor or self._cursor
         is_first = not (self._waiting or self._is_behind or self._is_sending or self.is_over)
         if frame is not None and is_first and self._write is not None and self._write(frame):
             return
@@ -57,7 +63,7 @@ class Listener:
             self._waiting.append((cursor, message))
         else:
             self._waiting.clear()
-            self._is_behind = cursor, message_of(cursor, [], complete=False)
+            self._is_behind = self._cursor, message_of(self._cursor, [], complete=False)
         self._something.set()
 
     def end(self) -> None:
@@ -131,6 +137,12 @@ class Hub:
         self.is_over = True
         for each in self._listeners:
             each.end()
+
+    def announce(self, message: bytes) -> None:
+        """Tell all listeners something that is no change of the state; safe for threads."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._tell_all, "", message, frame_of(message))
 
     def _subscribe(self) -> Subscription:
         return self._state.subscribe(self._hand_over, interval=INTERVAL)

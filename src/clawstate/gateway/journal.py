@@ -70,6 +70,10 @@ class Journal:
         self.defects += 1
         self._write(event="defect", error=type(error).__qualname__, at=_places(error.__traceback__))
 
+    def note_failure(self, event: str, code: str) -> None:
+        """Write what nobody asked for and did not work, and the code of its error."""
+        self._write(event=event, error=code)
+
     def note(self, event: str, **facts: Any) -> None:
         """Write a line about *event*."""
         if self._everything:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import uvicorn
+from anyio import to_thread
 
 from clawstate.errors import ConfigError, UnavailableError
 from clawstate.gateway.address import Address
@@ -90,13 +91,16 @@ class _Server(uvicorn.Server):
         """Listen, and tell."""
         await super().startup(sockets)
         if self.started:
+            self.config.app.state.backup_runs.start()  # type: ignore[union-attr]
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let those go who only listen, then wait for what is being answered."""
         app = self.config.app
+        await app.state.backup_runs.stop()  # type: ignore[union-attr]
         app.state.hub.close()  # type: ignore[union-attr]
         await super().shutdown(sockets)
+        await to_thread.run_sync(app.state.jobs.close)  # type: ignore[union-attr]
         await app.state.mcp.close()  # type: ignore[union-attr]
 
     @contextmanager

@@ -21,6 +21,7 @@ T = TypeVar("T")
 FORMS = {
     "clawstate.backup.manifest:Backup": "backups:backup",
     "clawstate.backup.restoring:Restored": "backups:restored",
+    "clawstate.backup.schedule:BackupStatus": "backups:status",
     "clawstate.backup.verifying:Verification": "backups:verification",
     "clawstate.config.history:Change": "settings:change",
     "clawstate.config.issues:Issue": "settings:issue",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from clawstate.clock import from_ms, to_iso
+from clawstate.clock import from_ms, to_iso, to_ms
 from clawstate.errors import ElsewhereWarning, StateError, silent
 from clawstate.files.regular import is_empty_file
 from clawstate.version import __version__
@@ -93,10 +93,14 @@ def _memory(state: State) -> tuple[str, dict[str, Any], StateError | None]:
 
 
 def _backups(state: State) -> dict[str, Any]:
-    """Return when the last verified backup was made; nothing where none ever was."""
+    """Return when the last verified backup was made, how old it is; nothing where none was."""
     with suppress(StateError):  # told by doctor
         if (last := state.backup_notes.last_verified()) is not None:
-            return {"lastVerifiedBackup": to_iso(last.created)}
+            return {
+                "lastVerifiedBackup": to_iso(last.created),
+                "lastVerifiedBackupMs": to_ms(last.created),
+                "lastVerifiedBackupAgeMs": to_ms(max(0.0, state.clock() - last.created)),
+            }
     return {}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired
+from typing import Any, Literal, NotRequired
 
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
@@ -296,3 +296,45 @@ class FileImport(TypedDict):
     passedOver: dict[str, int]
     stillForgotten: int
     problems: list[ImportProblem]
+
+
+class Backup(TypedDict):
+    """A backup of a state; of an encrypted one its `state` is not known."""
+
+    path: str
+    created: str
+    createdMs: int
+    verifiedMs: NotRequired[int]
+    state: str | None
+    bytes: int
+    encrypted: bool
+    secrets: bool
+    digest: str | None
+
+
+class BackupSchedule(TypedDict):
+    """How often backups come by themselves, where to, and which stay."""
+
+    everyMs: int
+    keep: str
+    to: str
+    encrypted: bool
+    secrets: bool
+
+
+class BackupStatus(TypedDict):
+    """
+    Whether backups come by themselves, made by `systemd` or the `gateway`, and what there is.
+
+    `path`, `lastVerifiedMs` and `ageMs` are of the last one that was proven; `nextMs` is when one
+    is due. The `folder` is not known before there is a first one.
+    """
+
+    schedule: BackupSchedule | None
+    by: Literal["systemd", "gateway"] | None
+    timer: bool
+    folder: str | None
+    path: str | None
+    lastVerifiedMs: int | None
+    ageMs: int | None
+    nextMs: int | None

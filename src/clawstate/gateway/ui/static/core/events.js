@@ -19,6 +19,7 @@ export const connection = signal("off");
 export const lostSince = signal(0);
 
 const listeners = /** @type {Set<{parts: string[]|null, hear: (change: Change) => void}>} */ (new Set());
+const jobListeners = /** @type {Set<(job: any) => void>} */ (new Set());
 let socket = /** @type {WebSocket|null} */ (null);
 let cursor = "";
 let tries = 0;
@@ -33,6 +34,16 @@ export function onChange(parts, hear) {
   const listener = { parts, hear };
   listeners.add(listener);
   return () => listeners.delete(listener);
+}
+
+/**
+ * @param {(job: {id: string, kind: string, state: string, done: number, total: number}) => void} hear called
+ *   with each job of the gateway that went on or ended
+ * @returns {() => void} ends it
+ */
+export function onJob(hear) {
+  jobListeners.add(hear);
+  return () => jobListeners.delete(hear);
 }
 
 /** Begins to listen; called once somebody is signed in. */
@@ -82,8 +93,12 @@ function open() {
   };
 }
 
-/** @param {{cursor: string, items: Change[], complete: boolean}} message */
+/** @param {any} message `{type: "changes", cursor, items, complete}` or `{type: "job", job}` */
 function take(message) {
+  if (message.type !== "changes") {
+    for (const hear of jobListeners) hear(message.job);
+    return;
+  }
   const isFirst = !cursor;
   cursor = message.cursor;
   if (!message.complete) {
