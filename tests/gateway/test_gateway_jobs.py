@@ -1,4 +1,4 @@
-"""Work that outlasts its request: backups."""
+"""Work that outlasts its request: backups, and moves to another engine."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
 from running_gateway import Answer, Gateway
 from test_gateway_events import follow
 
+import clawstate
 from clawstate.backup import verify
 from clawstate.errors import ConflictError, NotFoundError, UnavailableError
 from clawstate.gateway.jobs import Jobs
@@ -120,6 +123,48 @@ def test_the_gateway_makes_what_is_due(gateway: Gateway) -> None:
     assert gateway.ask("DELETE", path).json["schedule"] is None
 
 
+def answer_of(gateway: Gateway, engine: str, path: str) -> Answer:
+    """Return what is answered once records are asked for in *engine*."""
+    for _ in range(200):
+        with suppress(OSError, HTTPException):
+            if gateway.get(f"{API}/store").json.get("engine") == engine:
+                found = gateway.get(path)
+                if found.status == 200:
+                    return found
+        threading.Event().wait(0.05)
+    raise AssertionError(gateway.get(f"{API}/store").body)
+
+
+def test_records_are_moved_while_the_gateway_goes_on(gateway: Gateway) -> None:
+    """A move is told as it goes, and the gateway answers from where the records lie then."""
+    gateway.post(f"{API}/sessions", {"key": "moved"})
+    path, entry = f"{API}/store/migrate", f"{API}/sessions/entries/moved"
+    before = gateway.get(entry).json
+    there = until_over(gateway, lambda: gateway.post(path, {"to": "sqlite"}), "store.migrate")
+    found = answer_of(gateway, "sqlite", entry)
+
+    assert (there["state"], there["result"]["records"]["sessions"]) == ("done", 1)
+    assert found.json["sessionId"] == before["sessionId"]
+    assert gateway.get(f"{API}/jobs/{there['id']}").json == there
+    failed = until_over(gateway, lambda: gateway.post(path, {"to": "elsewhere"}), "store.migrate")
+    assert failed["error"]["type"] == "invalid"
+
+
+def test_a_move_by_another_process_is_followed(gateway: Gateway) -> None:
+    """Where a command moves records, the gateway asks for them there, and signals still end it."""
+    gateway.post(f"{API}/sessions", {"key": "followed"})
+    command = [sys.executable, "-m", "clawstate", "--state-dir", str(gateway.root)]
+    subprocess.run([*command, "store", "migrate", "--to", "file"], capture_output=True, check=True)
+
+    found = answer_of(gateway, "file", f"{API}/sessions/entries/followed")
+    gateway.post(f"{API}/sessions", {"key": "after"})
+    with clawstate.open(gateway.root) as state:
+        assert state.sessions.get("followed").session_id == found.json["sessionId"]
+        assert state.sessions.get("after") is not None
+    assert gateway.stop() == 0
+    assert gateway.log == ""
+
+
 class Waiting:
     """Work that waits at each step until it is let go on."""
 
@@ -141,7 +186,8 @@ class Waiting:
 def test_a_job_that_is_cancelled_ends_at_its_next_step(clock) -> None:
     """One of a kind runs; who cancels it ends it at its next step; another begins then."""
     told: list[str] = []
-    jobs = Jobs(clock, lambda job: told.append(job.state), lambda _error: None)
+    jobs = Jobs(clock, lambda _error: None)
+    jobs.follow(lambda job: told.append(job.state))
     work, second = Waiting(), Waiting()
     job = jobs.begin("kind", work)
     work.steps.acquire()
@@ -164,7 +210,7 @@ def test_a_job_that_is_cancelled_ends_at_its_next_step(clock) -> None:
 def test_a_defect_of_a_job_is_noted_and_shown_to_nobody(clock) -> None:
     """What no job may raise is told as a defect without its words, which may hold anything."""
     noted: list[BaseException] = []
-    jobs = Jobs(clock, lambda _job: None, noted.append)
+    jobs = Jobs(clock, noted.append)
 
     def fail(_tell: object) -> None:
         raise ZeroDivisionError("canary")

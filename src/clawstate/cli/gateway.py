@@ -81,7 +81,7 @@ def run(session: Session, *, host: str | None, port: int | None, log: str | None
         if log not in {None, "-"}:
             out = opened.enter_context(open_log(Path(str(log))))
         journal = Journal(state.clock, out, everything=log is not None)
-        serve(state, address, journal, ready=ready)
+        serve(state, address, journal, ready=ready, reopen=session.reopen)
 
 
 @gateway.command(absent_ok=True)

@@ -45,6 +45,13 @@ class Session:
             self._state = opened
         return self._state
 
+    def reopen(self) -> State:
+        """Return the state, opened anew."""
+        from clawstate.state import open_state  # noqa: PLC0415 - loaded by now
+
+        self._state = self._open.enter_context(open_state(self.state_dir, store=self.store))
+        return self._state
+
     def _require_existing(self, root: Path) -> None:
         """Tell of a directory that is not there, unless the command does without."""
         if os.path.exists(root):  # noqa: PTH110 - never raises

@@ -25,6 +25,7 @@ from clawstate.gateway.jobs import Job, Jobs
 from clawstate.gateway.journal import Journal, Watch
 from clawstate.gateway.mcp_mount import McpMount
 from clawstate.gateway.metrics import metrics
+from clawstate.gateway.moves import MoveWatch
 from clawstate.gateway.oauth import endpoints
 from clawstate.gateway.oauth.authorizations import Authorizations
 from clawstate.gateway.oauth.clients import Clients
@@ -33,7 +34,6 @@ from clawstate.gateway.resources import (
     backups,
     config,
     devices,
-    jobs,
     memory,
     memory_inbox,
     memory_many,
@@ -44,6 +44,7 @@ from clawstate.gateway.resources import (
     transcripts,
     upkeep,
 )
+from clawstate.gateway.resources import jobs as job_resource
 from clawstate.gateway.routing import BASE, Routes
 from clawstate.gateway.tickets import Tickets
 from clawstate.gateway.ui.routes import add_pages
@@ -66,7 +67,7 @@ ROUTES: tuple[Routes, ...] = (
     devices.routes,
     *(upkeep.status, upkeep.doctor, upkeep.store, upkeep.plugins, upkeep.dedupe),
     *(upkeep.agents, upkeep.changes),
-    *(backups.routes, jobs.routes),
+    *(backups.routes, job_resource.routes),
     events.routes,
     description.routes,
 )
@@ -79,8 +80,21 @@ _WINDOW = 60.0
 _KINDS = {400: "malformed", 404: "not_found", 405: "method", 413: "too_large"}
 
 
-def create_app(state: State, address: Address, token: str, journal: Journal) -> FastAPI:
-    """Return the application that serves *state*; *token* is its owner's."""
+def create_app(
+    state: State,
+    address: Address,
+    token: str,
+    journal: Journal,
+    *,
+    jobs: Jobs | None = None,
+    tickets: Tickets | None = None,
+) -> FastAPI:
+    """
+    Return the application that serves *state*; *token* is its owner's.
+
+    *jobs* and *tickets* are those of an application before, where it takes its place.
+    """
+    jobs = jobs or Jobs(state.clock, journal.note_defect)
     mcp = McpMount(state)
     app = FastAPI(
         title="clawstate",
@@ -95,7 +109,7 @@ def create_app(state: State, address: Address, token: str, journal: Journal) -> 
     app.state.opened = state
     app.state.attempts = Attempts(FAILED_TOKENS, _WINDOW, state.clock)
     app.state.access = Access(state, token, app.state.attempts)
-    app.state.tickets = Tickets(state.clock)
+    app.state.tickets = tickets or Tickets(state.clock)
     app.state.asked = Attempts(device_flow.ASKED, _WINDOW, state.clock)
     app.state.pace = device_flow.Pace(state.clock)
     app.state.address = address
@@ -112,8 +126,10 @@ def create_app(state: State, address: Address, token: str, journal: Journal) -> 
         form = {**job.form, "result": None, "error": None, "step": ""}
         hub.announce(encode({"type": "job", "job": form}))
 
-    app.state.jobs = Jobs(state.clock, tell_of, journal.note_defect)
-    app.state.backup_runs = BackupRuns(state, app.state.jobs, journal)
+    jobs.follow(tell_of)
+    app.state.jobs = jobs
+    app.state.backup_runs = BackupRuns(state, jobs, journal)
+    app.state.move_watch = MoveWatch(state, jobs)
     app.state.mcp = mcp
     app.router.add_websocket_route("/ws", events.follow)
     app.router.routes.extend(endpoints.oauth_routes())

@@ -97,24 +97,32 @@ class Jobs:
     """
     The jobs of one gateway, each in a thread of its own; they end with it. Safe for threads.
 
-    *tell* is given each job whose state or progress changed, *note_defect* what no job may raise.
-    A bounded number that are over is remembered.
+    *note_defect* is given what no job may raise. A bounded number that are over is remembered.
     """
 
     def __init__(
         self,
         clock: Clock,
-        tell: Callable[[Job], object],
         note_defect: Callable[[BaseException], object],
     ) -> None:
         self._clock = clock
-        self._tell = tell
+        self._tell: Callable[[Job], object] = lambda _: None
         self._note_defect = note_defect
         self._mutex = Mutex()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._cancelled: dict[str, threading.Event] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._is_over = False
+
+    def follow(self, tell: Callable[[Job], object]) -> None:
+        """Let *tell* be given each job whose state or progress changed, in place of who was."""
+        self._tell = tell
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether one runs."""
+        with self._mutex:
+            return any(each.state == "running" for each in self._jobs.values())
 
     def begin(self, kind: str, work: Work) -> Job:
         """

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 import uvicorn
-from anyio import to_thread
 
 from clawstate.errors import ConfigError, UnavailableError
 from clawstate.gateway.address import Address
@@ -22,7 +21,9 @@ from clawstate.gateway.app import create_app
 from clawstate.gateway.connection import Connection
 from clawstate.gateway.holders import describe_holder, free_port
 from clawstate.gateway.instance import Instance
+from clawstate.gateway.jobs import Jobs
 from clawstate.gateway.journal import Journal, ServerLog
+from clawstate.gateway.tickets import Tickets
 from clawstate.gateway.tokens import owner_token, token_path
 from clawstate.gateway.web_socket import WebSocketConnection
 from clawstate.state import State
@@ -39,11 +40,20 @@ _LONGEST_MESSAGE = 1 << 20
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 
 
-def serve(state: State, address: Address, journal: Journal, *, ready: Ready) -> None:
+def serve(
+    state: State,
+    address: Address,
+    journal: Journal,
+    *,
+    ready: Ready,
+    reopen: Callable[[], State],
+) -> None:
     """
     Serve *state* at *address* until a signal comes, and tell *ready* when it can be asked.
 
-    Raises `UnavailableError` that says who has the port, or which gateway serves this state.
+    When its records were moved to another engine, what *reopen* gives is served in its place, on
+    the same sockets. Raises `UnavailableError` that says who has the port, or which gateway serves
+    this state.
     """
     instance = Instance(state.paths)
     instance.claim()
@@ -56,15 +66,22 @@ def serve(state: State, address: Address, journal: Journal, *, ready: Ready) -> 
         _allow_many_sockets()
         _require_certificate(address)
         token = owner_token(token_path(state.paths))
-        app = create_app(state, address, token, journal)
+        jobs, tickets = Jobs(state.clock, journal.note_defect), Tickets(state.clock)
 
         def tell() -> None:
             instance.tell(address.url)
-            link = app.state.tickets.issue()
-            ready(address.url, f"{address.url}/#token={link}")
+            ready(address.url, f"{address.url}/#token={tickets.issue()}")
 
-        server = _Server(_settings(app, address), tell)
-        asyncio.run(server.serve(sockets=sockets))
+        while True:
+            app = create_app(state, address, token, journal, jobs=jobs, tickets=tickets)
+            server = _Server(_settings(app, address), tell)
+            # The server closes those that it is given; who comes meanwhile waits in the queue.
+            asyncio.run(server.serve(sockets=[each.dup() for each in sockets]))
+            if not server.has_moved:
+                break
+            state.close()
+            state, tell = reopen(), _nothing
+        jobs.close()
     finally:
         for each in sockets:
             each.close()
@@ -80,28 +97,41 @@ def _allow_many_sockets() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _nothing() -> None:
+    """Tell nobody: they know."""
+
+
 class _Server(uvicorn.Server):
-    """A server that tells when it listens, and ends its process in peace."""
+    """
+    A server that tells when it listens, and ends its process in peace.
+
+    *has_moved* tells that it ended since the state has to be opened anew.
+    """
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
         super().__init__(config)
         self._ready = ready
+        self.has_moved = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and tell."""
         await super().startup(sockets)
         if self.started:
             self.config.app.state.backup_runs.start()  # type: ignore[union-attr]
+            self.config.app.state.move_watch.start(self._leave)  # type: ignore[union-attr]
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let those go who only listen, then wait for what is being answered."""
         app = self.config.app
         await app.state.backup_runs.stop()  # type: ignore[union-attr]
+        await app.state.move_watch.stop()  # type: ignore[union-attr]
         app.state.hub.close()  # type: ignore[union-attr]
         await super().shutdown(sockets)
-        await to_thread.run_sync(app.state.jobs.close)  # type: ignore[union-attr]
         await app.state.mcp.close()  # type: ignore[union-attr]
+
+    def _leave(self) -> None:
+        self.has_moved = self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

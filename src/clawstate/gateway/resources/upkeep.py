@@ -7,13 +7,17 @@ import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Request
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from clawstate.doctor import examine, mend
+from clawstate.errors import InvalidError
 from clawstate.gateway.bodies import PAGE_SIZE, After, Body, Limit
+from clawstate.gateway.jobs import JobForm, Tell
+from clawstate.gateway.resources.jobs import jobs_of
 from clawstate.gateway.routing import Opened, Routes
 from clawstate.health import Finding
 from clawstate.wire import to_wire
@@ -38,6 +42,14 @@ class Mark(Body):
 
     key: str
     namespace: str = "global"
+
+
+class Move(Body):
+    """What is moved where to: `file`, `sqlite`, `lancedb` or `postgresql://...`."""
+
+    to: Annotated[str, Field(min_length=1, max_length=4096)]
+    what: Literal["records", "memory"] = "records"
+    dry_run: bool = Field(default=False, description="Tell what of the memory would move.")
 
 
 class MendableFinding(forms.Finding):
@@ -145,6 +157,25 @@ def fix(
 def summary(state: Opened) -> Any:
     """Return which engine keeps the records, how many there are, and what lies in the other."""
     return state.records.summary()
+
+
+@store.write("/migrate", JobForm, scope="admin", status=202)
+def migrate(request: Request, state: Opened, body: Move) -> Any:
+    """
+    Begin to move all records, or the memory, to another engine, and keep them there from now on.
+
+    All are copied and compared before the setting changes. Cancelled or killed at any point nothing
+    is lost: called again it goes on. The job's `result` is what `clawstate store migrate` tells.
+    """
+
+    def work(tell: Tell) -> Any:
+        if body.what == "memory":
+            return state.records.migrate_memory(body.to, dry_run=body.dry_run, tell=tell)
+        if body.dry_run:
+            raise InvalidError("dryRun", "is for the memory", "GET /api/v1/store tells of records")
+        return state.records.migrate(body.to, tell=tell)
+
+    return jobs_of(request).begin("store.migrate", work).form
 
 
 @plugins.read("", Plugins)
