@@ -136,7 +136,7 @@ def create_app(
     app.router.routes.append(Route("/mcp", mcp))
     app.router.routes.append(Mount("/mcp", mcp))
     app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)
-    app.openapi = partial(description.describe, app)  # type: ignore[method-assign]
+    app.openapi = partial(description.describe, app, ROUTES)  # type: ignore[method-assign]
     app.add_api_route("/health", _health, methods=["GET"], include_in_schema=False)
     add_pages(app)
     app.add_exception_handler(StateError, _state_error)

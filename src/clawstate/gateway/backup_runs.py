@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from anyio import to_thread
 
-from clawstate.backup.schedule import next_due, run_due
 from clawstate.errors import ConflictError, StateError
 from clawstate.gateway.jobs import CancelledError, Job, Jobs, Tell
 from clawstate.gateway.journal import Journal
+from clawstate.interrupts import load_modules
 from clawstate.state import State
 from clawstate.wire import to_wire
 
@@ -57,6 +57,9 @@ class BackupRuns:
         """Begin a run, also one that is not due *now*; raises `ConflictError` while one goes on."""
 
         def work(tell: Tell) -> Any:
+            load_modules("clawstate.backup.schedule")
+            from clawstate.backup.schedule import run_due  # noqa: PLC0415 - see `_begin_due`
+
             try:
                 done = run_due(self._state, now=now, tell=lambda a, b, _: tell(a, b, ""))
             except CancelledError:
@@ -86,6 +89,12 @@ class BackupRuns:
 
     def _begin_due(self) -> None:
         try:
+            if self._state.backup_notes.schedule() is None:
+                return
+            # Loaded here: most gateways have no schedule, and start faster without.
+            load_modules("clawstate.backup.schedule")
+            from clawstate.backup.schedule import next_due  # noqa: PLC0415
+
             due, now = next_due(self._state), self._state.clock()
             if due is None or now < due or 0 < self._rests_until - now < _REST:
                 return

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 
 from clawstate.gateway.routing import Routes
@@ -26,15 +27,18 @@ def openapi(request: Request) -> dict[str, Any]:
     return app.openapi()
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of *app*, which is made once."""
+def describe(app: FastAPI, operations: Sequence[Routes]) -> dict[str, Any]:
+    """Return the OpenAPI document of *app* with all *operations*, which is made once."""
     if app.openapi_schema is None:
+        described = APIRouter()
+        for each in operations:
+            described.include_router(each.for_description())
         made = get_openapi(
             title=app.title,
             version=app.version,
             summary=app.summary,
             description=_ABOUT,
-            routes=app.routes,
+            routes=described.routes,
         )
         schemes = made.setdefault("components", {}).setdefault("securitySchemes", {})
         schemes["bearer"] = {"type": "http", "scheme": "bearer"}

@@ -80,7 +80,7 @@ def serve(
             if not server.has_moved:
                 break
             state.close()
-            state, tell = reopen(), _nothing
+            state, tell = reopen(), lambda: None  # where it listens is known
         jobs.close()
     finally:
         for each in sockets:
@@ -95,10 +95,6 @@ def _allow_many_sockets() -> None:
     wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _nothing() -> None:
-    """Tell nobody: they know."""
 
 
 class _Server(uvicorn.Server):
