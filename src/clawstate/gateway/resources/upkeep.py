@@ -14,7 +14,6 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from clawstate.doctor import examine, mend
-from clawstate.errors import InvalidError
 from clawstate.gateway.bodies import PAGE_SIZE, After, Body, Limit
 from clawstate.gateway.jobs import JobForm, Tell
 from clawstate.gateway.resources.jobs import jobs_of
@@ -49,7 +48,7 @@ class Move(Body):
 
     to: Annotated[str, Field(min_length=1, max_length=4096)]
     what: Literal["records", "memory"] = "records"
-    dry_run: bool = Field(default=False, description="Tell what of the memory would move.")
+    dry_run: bool = Field(default=False, description="Tell what would move.")
 
 
 class MendableFinding(forms.Finding):
@@ -164,16 +163,15 @@ def migrate(request: Request, state: Opened, body: Move) -> Any:
     """
     Begin to move all records, or the memory, to another engine, and keep them there from now on.
 
-    All are copied and compared before the setting changes. Cancelled or killed at any point nothing
-    is lost: called again it goes on. The job's `result` is what `clawstate store migrate` tells.
+    All are copied and compared before the setting changes, and what they lay in stays. Cancelled or
+    killed at any point nothing is lost: called again it goes on. The job's `result` is what
+    `clawstate store migrate` tells.
     """
 
     def work(tell: Tell) -> Any:
         if body.what == "memory":
             return state.records.migrate_memory(body.to, dry_run=body.dry_run, tell=tell)
-        if body.dry_run:
-            raise InvalidError("dryRun", "is for the memory", "GET /api/v1/store tells of records")
-        return state.records.migrate(body.to, tell=tell)
+        return state.records.migrate(body.to, dry_run=body.dry_run, tell=tell)
 
     return jobs_of(request).begin("store.migrate", work).form
 
