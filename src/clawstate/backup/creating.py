@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import shutil
@@ -24,8 +23,11 @@ from clawstate.backup.databases import (
     facts_of_copy,
 )
 from clawstate.backup.manifest import NAME, ROOT, Backup, DatabaseFacts, Item, Manifest, Question
+from clawstate.backup.members import Hashing, add_folder, add_link
 from clawstate.backup.questions import ask_memory
 from clawstate.backup.secret_rows import drop_secret_rows, hide_secrets
+from clawstate.backup.server import STORE as SERVER_STORE
+from clawstate.backup.server import forget_server, stage_server
 from clawstate.backup.unpacking import require_replaceable
 from clawstate.encryption.sources import new_source
 from clawstate.errors import (
@@ -43,6 +45,7 @@ from clawstate.files.lock_options import LockOptions
 from clawstate.files.os_errors import os_errors
 from clawstate.files.regular import open_regular
 from clawstate.state import State, open_state
+from clawstate.state.server_copies import ServerCopy
 from clawstate.version import __version__
 
 Tell: TypeAlias = Callable[[int, int, str], object]
@@ -92,9 +95,6 @@ def _require_possible(state: State, file: Path) -> None:
     root, place = state.paths.root, Path(os.path.realpath(file))
     if not root.is_dir():
         raise NotFoundError("state directory", str(root), "there is nothing to back up")
-    if "://" in state.engine:
-        hint = "use its tools, such as pg_dump; 'clawstate memory export' for a local memory"
-        raise UnavailableError("backup", "the records lie in a server", hint)
     if place.is_relative_to(os.path.realpath(root)):
         hint = "name a file elsewhere, best on another disk"
         raise InvalidError(str(file), "lies inside of the state, and would be lost with it", hint)
@@ -113,6 +113,7 @@ class _Creating:
         self._facts: dict[str, DatabaseFacts] = {}
         self._done = self._total = 0
         self._content = Content()
+        self._server: ServerCopy | None = None
 
     def run(self, key: str | None, exclude: Sequence[str]) -> Backup:
         notes = self._state.backup_notes
@@ -123,6 +124,7 @@ class _Creating:
         with ExitStack() as opened:
             created, snapshots = self._take(opened)
             self._copy_databases(snapshots)
+            self._copy_server()
         self._mend_copy()
         questions = self._ask()
         manifest = Manifest(
@@ -173,6 +175,9 @@ class _Creating:
         raise AssertionError("the last try returns or raises")
 
     def _freeze(self, opened: ExitStack) -> tuple[float, list[tuple[Found, Snapshot]]]:
+        self._server = self._state.records.copy_server()
+        if self._server is not None:
+            opened.callback(self._server.close)
         snapshots: list[tuple[Found, Snapshot]] = []
         for each in self._content.found:
             if each.is_database:
@@ -221,12 +226,32 @@ class _Creating:
             os.utime(target, ns=(found.status.st_mtime_ns, found.status.st_mtime_ns))
             self._done = before + found.status.st_size
 
+    def _copy_server(self) -> None:
+        if self._server is None:
+            return
+        found, facts = stage_server(
+            self._server,
+            self._work,
+            samples=SAMPLES,
+            secrets=self._secrets,
+            tell=lambda what: self._tell(self._done, self._total, what),
+        )
+        self._server.close()
+        # What lay at these places from before the records were on the server is not what counts.
+        places = {each.place for each in found}
+        kept = [each for each in self._content.found if each.place not in places]
+        self._content.found = [*kept, *found]
+        self._content.moved.append(SERVER_STORE)
+        self._facts.update(facts)
+
     def _mend_copy(self) -> None:
         """Let the copy find its memory at the usual place, and show no secrets if so wished."""
         if not self._secrets:
             for each in self._content.found:
                 if each.is_settings and (self._work / each.place).exists():
                     hide_secrets(self._work / each.place)
+        if SERVER_STORE in self._content.moved:
+            forget_server(self._work)
         if "memory.store.path" in self._content.moved:
             with silent(StateWarning), open_state(self._work) as copy:
                 copy.config.unset("memory.store.path", force=True)
@@ -280,9 +305,9 @@ class _Creating:
                 yield self._add_file(tar, path, item)
         for found in self._content.found:
             if found.is_folder:
-                yield _add_folder(tar, found)
+                yield add_folder(tar, found)
             elif found.is_link:
-                yield from _add_link(tar, found, self._content.left_out)
+                yield from add_link(tar, found, self._content.left_out)
             elif not (self._work / found.place).exists() and not found.is_database:
                 if _is_frozen(found):
                     continue  # gone when writers stood still
@@ -306,7 +331,7 @@ class _Creating:
         head = tarfile.TarInfo(f"{ROOT}/{item.path}")
         head.size, head.mode, head.mtime = status.st_size, item.mode, int(status.st_mtime)
         with path.open("rb") as stream:
-            hashing = _Hashing(stream)
+            hashing = Hashing(stream)
             tar.addfile(head, cast("IO[bytes]", hashing))
         if item.kind == "file":
             self._done += status.st_size
@@ -315,20 +340,6 @@ class _Creating:
         return replace(
             item, size=status.st_size, sha256=hashing.digest.hexdigest(), modified=modified
         )
-
-
-class _Hashing:
-    """A file whose digest is known when it was read."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        """Read on."""
-        data = self._stream.read(size)
-        self.digest.update(data)
-        return data
 
 
 def _snapshot(found: Found) -> Snapshot:
@@ -363,25 +374,6 @@ def _copy_file(path: Path, target: Path, status: os.stat_result) -> None:
                 out.write(data)
                 size -= len(data)
     os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
-
-
-def _add_folder(tar: tarfile.TarFile, found: Found) -> Item:
-    head = tarfile.TarInfo(f"{ROOT}/{found.place}")
-    head.type, head.mode = tarfile.DIRTYPE, stat.S_IMODE(found.status.st_mode)
-    tar.addfile(head)
-    return Item(found.place, "directory", found.whose, mode=head.mode)
-
-
-def _add_link(tar: tarfile.TarFile, found: Found, left_out: dict[str, str]) -> Iterator[Item]:
-    try:
-        target = str(found.path.readlink())
-    except OSError:
-        left_out[found.place] = "is gone"
-        return
-    head = tarfile.TarInfo(f"{ROOT}/{found.place}")
-    head.type, head.linkname = tarfile.SYMTYPE, target
-    tar.addfile(head)
-    yield Item(found.place, "link", found.whose, target=target)
 
 
 def _require_room(folder: Path, size: int) -> None:

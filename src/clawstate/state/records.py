@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from clawstate.state.record_conflicts import Replaced
     from clawstate.state.record_moves import Migration, Tell
     from clawstate.state.retired import Retired
+    from clawstate.state.server_copies import ServerCopy
     from clawstate.state.upgrades import WrittenSince
 
 T = TypeVar("T")
@@ -188,6 +189,19 @@ class Records:
         return migrate_memory(
             self._context, to, dry_run=dry_run, drop_source=drop_source, tell=tell
         )
+
+    def copy_server(self) -> ServerCopy | None:
+        """
+        Return what lies on the server of the state, as of this moment; None where there is none.
+
+        It is to be closed. Raises `UnavailableError`.
+        """
+        if not self._context.backends.has_server:
+            return None
+        load_modules("clawstate.state.server_copies")
+        from clawstate.state.server_copies import ServerCopy  # noqa: PLC0415 - see the class
+
+        return ServerCopy(self._context)
 
     def start_server(self) -> ServerStatus:
         """

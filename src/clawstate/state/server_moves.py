@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import apsw
-
-from clawstate.errors import ConflictError, LockTimeoutError, UnavailableError
+from clawstate.errors import ConflictError, UnavailableError
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.os_errors import os_errors
 from clawstate.interrupts import load_modules
@@ -21,6 +19,7 @@ from clawstate.memory.backends.sqlite.portable import SqliteMemoryRows
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS as MEMORY
 from clawstate.memory.backends.sqlite.schema import PART as MEMORY_PART
 from clawstate.sqlite import Database
+from clawstate.sqlite.merged import merge_log
 from clawstate.state.memory_place import memory_db
 from clawstate.state.record_conflicts import aside_folder
 from clawstate.state.whole_copy import Amount, Counted, Tell, amount_of, copy_rows, stamp_of
@@ -29,12 +28,13 @@ from clawstate.stores.transcripts.backends.sqlite.schema import MIGRATIONS as TR
 from clawstate.stores.transcripts.backends.sqlite.schema import PART as TRANSCRIPTS_PART
 
 if TYPE_CHECKING:
+    import apsw
+
     from clawstate.state.context import Context
     from clawstate.state.server_rows import RowsInside, ServerRows
 
 _STAGE = ".arriving"
 _ATTEMPTS = 3  # each time somebody wrote meanwhile
-_PATIENCE = 5_000  # milliseconds for those who read what is about to be put away
 _BOTH = (
     "both hold records: 'clawstate memory export' those of one, 'clawstate memory forget' them"
     " there, and 'clawstate memory import' them into the other"
@@ -195,7 +195,7 @@ class ServerMove:
                 copy_rows(rows.transcripts, SqliteTranscriptRows(connection), counted)
         finally:
             database.close()
-        _merge_log(staged)
+        merge_log(staged)
 
     def _close(self, stamps: tuple[str, str] | None) -> bool:
         """Let nobody change the database here any more, if its *stamps* are still these."""
@@ -225,7 +225,7 @@ class ServerMove:
 
     def _put_aside(self, *, drops: bool) -> None:
         """Move the closed database of this machine out of the way, with all that is in its log."""
-        _merge_log(self._path)
+        merge_log(self._path)
         # Whoever waits to write makes no new file in its place, see `BackendRegistry.database`.
         with self._database().part(MEMORY_PART, MEMORY).alone():
             self._unname(drops=drops)
@@ -270,15 +270,3 @@ class ServerMove:
 
     def _database(self) -> Database:
         return self._context.backends.database(self._path)
-
-
-def _merge_log(path: Path) -> None:
-    """Bring all of the log of the database *path* into its file; `LockTimeoutError`."""
-    connection = apsw.Connection(str(path))
-    try:
-        connection.set_busy_timeout(_PATIENCE)
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    except apsw.BusyError as error:
-        raise LockTimeoutError(str(path), _PATIENCE / 1000) from error
-    finally:
-        connection.close()
