@@ -31,6 +31,8 @@ class AsyncRecords(Part[Records]):
     roll_back = verb(Records.roll_back)
     summary = verb(Records.summary)
     start_server = verb(Records.start_server)
+    copy_server = verb(Records.copy_server)
+    leave_server = verb(Records.leave_server)
     stop_server = verb(Records.stop_server)
     server_status = verb(Records.server_status)
     migrate = verb(Records.migrate)

@@ -93,6 +93,8 @@ def create(
 
 def _require_possible(state: State, file: Path) -> None:
     root, place = state.paths.root, Path(os.path.realpath(file))
+    if "://" in state.engine:
+        make_private_dir(root)  # all that there is may lie on the server
     if not root.is_dir():
         raise NotFoundError("state directory", str(root), "there is nothing to back up")
     if place.is_relative_to(os.path.realpath(root)):

@@ -50,4 +50,4 @@ def stage_server(
 def forget_server(work: Path) -> None:
     """Let the copy in *work* keep its records in rows of its own."""
     with silent(StateWarning), open_state(work) as copied:
-        copied.config.set(STORE, "sqlite", force=True)
+        copied.records.leave_server()

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from clawstate.config.settings import STORE
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.backends import catalogue
-from clawstate.state.engines import find_engine
+from clawstate.state.engines import SQLITE, find_engine
 from clawstate.state.left_behind import (
     LeftBehind,
     find_left_behind,
@@ -202,6 +203,15 @@ class Records:
         from clawstate.state.server_copies import ServerCopy  # noqa: PLC0415 - see the class
 
         return ServerCopy(self._context)
+
+    def leave_server(self) -> None:
+        """
+        Let the records be those in this directory from now on, whatever lies on a server.
+
+        For a copy of a state, which was made with what lay there. Nothing is moved.
+        """
+        with self._context.backends.moving():
+            self._context.config.set(STORE.path, SQLITE)
 
     def start_server(self) -> ServerStatus:
         """
