@@ -33,8 +33,13 @@ def stage_server(
 
     Rows of memory and transcripts are compared with those of the server.
     """
-    found, facts = [], {}
-    for path in copy.write(work, lambda _done, _total, what: tell(what)):
+    found: list[Found] = []
+    facts: dict[str, DatabaseFacts] = {}
+
+    def note(_done: int, _total: int, what: str) -> None:
+        tell(what)
+
+    for path in copy.write(work, note):
         merge_log(path)
         place = path.relative_to(work).as_posix()
         if secrets:

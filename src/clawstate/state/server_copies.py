@@ -93,7 +93,7 @@ class ServerCopy:
                 spec = specs.get(kind)
                 if spec is None:
                     spec = CollectionSpec(kind, PurePosixPath("unknown"), MapLayout())
-                backend.collection(spec).change_all(lambda _, new=records: (new, None))
+                backend.collection(spec).change_all(_put(records))
         finally:
             backend.close()
 
@@ -109,3 +109,7 @@ class ServerCopy:
                 copy_rows(rows.transcripts, SqliteTranscriptRows(connection), counted)
         finally:
             database.close()
+
+
+def _put(new: dict[str, Any]) -> Callable[[dict[str, Any]], tuple[dict[str, Any], None]]:
+    return lambda _: (new, None)
