@@ -36,6 +36,15 @@ def memory(state):
     return state.memory
 
 
+@pytest.fixture(params=["file", "sqlite", "postgresql"])
+def each_engine(request, tmp_path: Path) -> dict[str, str]:
+    """Return what `clawstate.open` is told for the records of one test, for each engine in turn."""
+    store = request.param
+    if store == "postgresql":
+        store = request.getfixturevalue("postgres").full_url
+    return {"store": store, "tenant": tmp_path.name}
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory, worker_id):
     """Give a database of this worker on the PostgreSQL server that all workers share."""

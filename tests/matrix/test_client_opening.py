@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -15,11 +18,12 @@ from clawstate.errors import (
     InvalidError,
     LockTimeoutError,
     StateError,
+    UnavailableError,
     VersionError,
 )
 
 pytest.importorskip("nio", reason="the extra matrix is not installed")
-from clawstate.matrix import open_client
+from clawstate.matrix import log_in, open_client
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -31,9 +35,9 @@ LOGIN = {
 }
 
 
-@pytest.fixture(params=["file", "sqlite"])
-def opened(request, tmp_path):
-    with clawstate.open(tmp_path / "state", store=request.param) as state:
+@pytest.fixture
+def opened(each_engine, tmp_path):
+    with clawstate.open(tmp_path / "state", **each_engine) as state:
         yield state
 
 
@@ -230,6 +234,42 @@ def test_a_missing_key_makes_no_new_one(state) -> None:
     assert [each.code for each in state.health.check("matrix")] == ["matrix-keys"]
 
 
+def test_keys_that_are_gone_altogether_are_not_made_anew(opened) -> None:
+    """With database and key gone a device gets no other keys; a new device of the user does."""
+    first = identity(opened)
+    shutil.rmtree(opened.matrix(**LOGIN).crypto_path)
+
+    with pytest.raises(CorruptError, match="lost the keys of the device DEV"):
+        identity(opened)
+
+    assert not opened.matrix(**LOGIN).crypto_path.exists()
+    assert [each.code for each in opened.health.check("matrix")] == ["matrix-keys"]
+    opened.matrix(**LOGIN).storage.set_sync_token("s5")
+    other = {"access_token": "second", "device_id": "OTHER"}
+    assert identity(opened, **other) != first
+    assert opened.matrix(**{**LOGIN, **other}).storage.get_sync_token() == "s5"
+    assert list(opened.health.check("matrix")) == []
+
+
+def test_a_second_machine_makes_no_keys_for_the_device_of_the_first(postgres, tmp_path) -> None:
+    """Over one database the keys of a device are those of one machine, and a client runs once."""
+    named = {"store": postgres.full_url, "tenant": tmp_path.name}
+    with (
+        clawstate.open(tmp_path / "one", **named) as one,
+        clawstate.open(tmp_path / "two", **named) as two,
+    ):
+        first = open_client(one.matrix(**LOGIN))
+        with pytest.raises(LockTimeoutError):
+            open_client(two.matrix(**LOGIN))
+        close(first)
+
+        with pytest.raises(CorruptError, match="run the bot where they are"):
+            open_client(two.matrix(**LOGIN))
+
+        assert [each.severity for each in two.health.check("matrix")] == ["warning"]
+        assert identity(one) == first.olm.account.identity_keys["ed25519"]
+
+
 def test_the_database_of_another_device_is_refused(tmp_path) -> None:
     """A database that was put in the place of another opens nothing."""
     with clawstate.open(tmp_path / "one") as one, clawstate.open(tmp_path / "two") as two:
@@ -244,14 +284,14 @@ def test_the_database_of_another_device_is_refused(tmp_path) -> None:
             identity(one)
 
 
-def test_a_backup_is_the_same_device(opened, tmp_path) -> None:
+def test_a_copy_is_the_same_device(opened, each_engine, tmp_path) -> None:
     """A copy of the directory of a state, put elsewhere, opens the keys as the state does."""
     first = identity(opened)
     opened.matrix(**LOGIN).storage.set_sync_token("s4")
 
     shutil.copytree(opened.paths.root, tmp_path / "copy")
 
-    with clawstate.open(tmp_path / "copy", store=opened.engine) as copy:
+    with clawstate.open(tmp_path / "copy", **each_engine) as copy:
         assert identity(copy) == first
         assert copy.matrix(**LOGIN).storage.get_sync_token() == "s4"
 
@@ -263,6 +303,50 @@ def test_a_kill_before_the_first_table_is_no_damage(state) -> None:
     database(state).touch(0o600)
 
     assert identity(state)
+
+
+class NoHomeserver(BaseHTTPRequestHandler):
+    """Some other web server."""
+
+    def do_POST(self) -> None:
+        self.send_response(404)
+        self.end_headers()
+        self.wfile.write(b"<html>nothing is here</html>")
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def other_server():
+    """Return the address of a web server that is no homeserver."""
+    with HTTPServer(("127.0.0.1", 0), NoHomeserver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["by password", "by a credential"])
+def test_a_wrong_address_of_the_server_is_an_error(state, other_server, kept) -> None:
+    """Where nobody answers, or another server does, a login ends, and the error names it."""
+    for homeserver in (LOGIN["homeserver"], other_server):
+        if kept:
+            state.matrix.credentials().save(homeserver, LOGIN["user_id"], "token", device_id="DEV")
+
+        with pytest.raises(UnavailableError) as caught:
+            asyncio.run(
+                log_in(state, homeserver=homeserver, user_id=LOGIN["user_id"], password="pw")
+            )
+
+        assert homeserver in str(caught.value)
+        assert "pw" not in str(caught.value)
+        found = state.matrix.credentials().get()
+        assert (found and found.access_token) == ("token" if kept else None)
 
 
 def test_what_only_looks_does_not_load_nio(tmp_path) -> None:

@@ -286,7 +286,8 @@ def test_the_example_answers(world, tmp_path) -> None:
     bots.kill()
     script = HERE.parents[1] / "examples" / "echo_bot.py"
     with subprocess.Popen(
-        [sys.executable, script, bots.url, BOT],
+        # What a shell starts in the background ignores the signal, and so would the bot.
+        ["env", "--default-signal=INT", sys.executable, script, bots.url, BOT],
         env={**os.environ, "OPENCLAW_STATE_DIR": str(tmp_path / "other")},
         stdin=subprocess.PIPE,
         text=True,

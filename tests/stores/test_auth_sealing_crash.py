@@ -28,7 +28,14 @@ NO_FILES = re.compile(
     r"mremap|rseq|set_robust_list|clone3?|ioctl|prctl|clock_nanosleep|getrandom|uname|sendmsg|recvmsg"
 )
 
-SECRETS = ("sk-canary-0123456789-abcdefgh", "ya29-canary-access-01234", "1//canary-refresh-01234")
+SECRETS = (
+    "sk-canary-0123456789-abcdefgh",
+    "ya29-canary-access-01234",
+    "1//canary-refresh-01234",
+    "syt_canary_matrix_0123456789",
+    "canary-pickle-key-0123456789=",
+)
+MATRIX = {"userId": "@bot:h.org", "deviceId": "DEV", "pickleKey": SECRETS[4]}
 
 # Changes the encryption of a state, and says what came of it.
 SCRIPT = """
@@ -40,7 +47,7 @@ from clawstate.errors import StateError
 from clawstate.encryption.ciphertext import new_key, open_text, seal_text
 from clawstate.state import open_state
 from clawstate.state.encryption import Encryption
-import clawstate.records.sqlite, clawstate.stores.auth
+import clawstate.records.sqlite, clawstate.stores.auth, clawstate.state.matrix
 warnings.simplefilter("ignore")
 check({"gateway": {"port": "wrong"}})  # loads the schema
 key = new_key()
@@ -98,6 +105,8 @@ def template(tmp_path, monkeypatch, store, action):
         )
         tokens = {"access": SECRETS[1], "refresh": SECRETS[2], "expires": 4_000_000_000_000}
         state.auth("bob").upsert("google:me", {"type": "oauth", "provider": "google", **tokens})
+        state.matrix.credentials().save("https://h.org", "@bot:h.org", SECRETS[3])
+        state.matrix().keys._records.put("key", MATRIX)
         if action != "encrypt":
             Encryption(state._context).turn_on("file")
     return root
@@ -125,7 +134,9 @@ def problems_of(root, store):
     try:
         with clawstate.open(root, store=store) as state:
             bob = state.auth("bob").require("google:me")
-            if (state.auth().secret("openai:default"), bob.access, bob.refresh) != SECRETS:
+            matrix = state.matrix()
+            found = state.auth().secret("openai:default"), bob.access, bob.refresh
+            if (*found, matrix.access_token, matrix.keys.require().pickle_key) != SECRETS:
                 wrong.append("a secret is another one")
     except StateError as error:
         wrong.append(f"a secret cannot be read: {error}")
@@ -144,8 +155,8 @@ def repeated(root, store, action):
             encryption.rekey()
         summary = encryption.summary()
     if action == "decrypt":
-        return [] if (summary.clear, summary.sealed) == (3, 0) else [str(summary)]
-    if (summary.clear, summary.sealed, len(summary.keys)) != (0, 3, 1):
+        return [] if (summary.clear, summary.sealed) == (5, 0) else [str(summary)]
+    if (summary.clear, summary.sealed, len(summary.keys)) != (0, 5, 1):
         return [str(summary)]
     files = [each for each in root.rglob("*") if each.is_file()]
     return [

@@ -63,6 +63,8 @@ class AsyncMatrixCredentials(Part[MatrixCredentials]):
 class AsyncMatrixKeys(Part[MatrixKeys]):
     """The key that opens the database of the keys of a device."""
 
+    owner = verb(MatrixKeys.owner)
+    noted_device = verb(MatrixKeys.noted_device)
     get = verb(MatrixKeys.get)
     require = verb(MatrixKeys.require)
     make = verb(MatrixKeys.make)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from clawstate.backup.held import end_leases
 from clawstate.backup.manifest import Manifest
 from clawstate.backup.unpacking import Tell, unpack
 from clawstate.errors import InvalidError, UnavailableError
@@ -61,6 +62,7 @@ def restore(file: Path, to: Path, *, tell: Tell = lambda *_: None) -> Restored:
     fresh = real.with_name(f".{real.name}.restoring-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         manifest = unpack(file, fresh, tell=tell).manifest
+        end_leases(fresh)
         kept = _switch(fresh, real)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -46,7 +46,7 @@ def audit(session: Session) -> None:
 @pass_session
 def encrypt(session: Session, /, *, key: str | None) -> None:
     """
-    Encrypt the secrets of all agents, and each that is added.
+    Encrypt the secrets of all agents and Matrix clients, and each that is added.
 
     It can be interrupted and repeated. OpenClaw cannot use what is encrypted. Without the key the
     secrets are lost: keep a copy of it, apart from the state.
@@ -59,7 +59,7 @@ def encrypt(session: Session, /, *, key: str | None) -> None:
 @auth.command()
 @pass_session
 def decrypt(session: Session) -> None:
-    """Write the secrets of all agents in the clear again, and each that is added."""
+    """Write the secrets of all agents and Matrix clients in the clear again, and each added."""
     _tell(session, session.state.encryption.turn_off(), "decrypted")
 
 
@@ -107,7 +107,8 @@ def _tell(session: Session, made: Outcome, done: str) -> None:
 
 def _outcome_lines(made: Outcome, done: str) -> Iterator[str]:
     agents = number_of(len(made.agents), "agent")
-    yield f"{done} {number_of(made.changed, 'secret')} of {agents}"
+    where = f"{agents}, {made.matrix:,} of them of Matrix clients" if made.matrix else agents
+    yield f"{done} {number_of(made.changed, 'secret')} of {where}"
     if done == "encrypted" and made.source is not None:
         yield f"the key comes from the {made.source}"
         hint = "keep a copy of the key apart from this state: without it the secrets are lost"

@@ -86,7 +86,7 @@ def as_file_path(given: object, name: str) -> Path:
         raise InvalidError(name, "is a path of bytes", "give it as text, or a Path")
     if not is_nameable(text):
         raise InvalidError(repr(text), "cannot be the path of a file", "give one")
-    path = Path(text)
+    path = given if isinstance(given, Path) else Path(text)
     if not path.name:
         raise InvalidError(repr(text), "cannot be the path of a file", "give one")
     return path

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from aiohttp import ClientError
 from nio import AsyncClient, AsyncClientConfig, LoginResponse, WhoamiError, WhoamiResponse
 
 from clawstate.errors import ConflictError, InvalidError, UnavailableError
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from clawstate.state import State
     from clawstate.state.matrix import MatrixStorage
 
+_TRIES = 3  # where a login is asked for, of a server that cannot be reached
 _OVER = frozenset({"M_UNKNOWN_TOKEN", "M_MISSING_TOKEN"})
 
 
@@ -122,7 +126,7 @@ def _open(matrix: MatrixStorage, config: AsyncClientConfig, lease: Lease) -> Mat
     )
     client.restore_login(matrix.user_id, key.device_id, matrix.access_token)
     identity = identity_of(database, key)
-    if identity is not None and key.identity_key is None:
+    if identity is not None:
         matrix.keys.note_identity(identity)
     client.share_keys_durably()
     client.loaded_sync_token = storage.get_sync_token() or ""
@@ -146,11 +150,15 @@ def _key(matrix: MatrixStorage) -> PickleKey:
 
 async def _is_known(client: MatrixClient) -> bool:
     """Tell whether the server knows the token of *client*, for its device."""
+    usual = client.config
+    client.config = _impatient(usual)
     try:
-        answer = await client.whoami()
+        async with _contact(client.homeserver):
+            answer = await client.whoami()
     except BaseException:
         await client.close()
         raise
+    client.config = usual
     if isinstance(answer, WhoamiResponse):
         return answer.user_id == client.user_id and answer.device_id in {None, client.device_id}
     if isinstance(answer, WhoamiError) and answer.status_code in _OVER:
@@ -162,11 +170,28 @@ async def _is_known(client: MatrixClient) -> bool:
 async def _log_in(
     homeserver: str, user_id: str, device: str | None, password: str, name: str
 ) -> tuple[str, str]:
-    client = AsyncClient(homeserver, user_id, device_id=device or "")
+    config = _impatient(AsyncClientConfig())
+    client = AsyncClient(homeserver, user_id, device_id=device or "", config=config)
     try:
-        answer = await client.login(password, device_name=name)
+        async with _contact(homeserver):
+            answer = await client.login(password, device_name=name)
     finally:
         await client.close()
     if not isinstance(answer, LoginResponse):
         raise UnavailableError(homeserver, f"refused the login of {user_id} ({answer})")
     return answer.access_token, answer.device_id
+
+
+def _impatient(config: AsyncClientConfig) -> AsyncClientConfig:
+    # matrix-nio would go on for ever, and a wrong address be told to nobody.
+    return replace(config, max_timeouts=_TRIES)
+
+
+@asynccontextmanager
+async def _contact(homeserver: str) -> AsyncIterator[None]:
+    """Turn the failure to reach *homeserver* into `UnavailableError`."""
+    try:
+        yield
+    except (ClientError, TimeoutError, OSError) as error:
+        problem = f"cannot be reached ({type(error).__name__})"
+        raise UnavailableError(homeserver, problem, "see to its address, and repeat") from error

@@ -8,9 +8,11 @@ What cannot be read is never overwritten. Readers go on with the last good state
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,6 +49,7 @@ from clawstate.records.rules import is_key, position_of
 _QUARANTINE = ".quarantine"
 _REREADS = 8  # of a file that somebody may be writing in place just now
 _REREAD_PAUSE = 0.01
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP})
 _JUST_NOW = 1_000_000_000  # nanoseconds
 
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
@@ -108,8 +111,10 @@ class DocumentFile:
 
     def __init__(self, root: Path, spec: CollectionSpec) -> None:
         self.path = root / spec.path
-        self._root = root
         self._spec = spec
+        # The state directory itself may be a link; what lies below it is ours alone. As texts, and
+        # made once: they are on the way of every change.
+        self._folders = tuple(str(root / each) for each in spec.path.parents if each.name)
         self._now = EMPTY
         self._good: Snapshot | None = None
         self._texts: Texts = {}
@@ -197,13 +202,9 @@ class DocumentFile:
 
     def require_real_folders(self) -> None:
         """Raise `InvalidError` if a directory between the state and the file is a link."""
-        # The state directory itself may be a link; what lies below it is ours alone.
-        for folder in filter(lambda each: each.name, self._spec.path.parents):
-            place = self._root / folder
-            with os_errors(place, "cannot be reached"):
-                is_link = place.is_symlink()
-            if is_link:
-                raise InvalidError(str(place), "is a link", "put a real directory in its place")
+        for place in self._folders:
+            if _is_link(place):
+                raise InvalidError(place, "is a link", "put a real directory in its place")
 
     def damage(self) -> CorruptError | None:
         """Return why the document cannot be read, or `None`."""
@@ -324,6 +325,16 @@ class DocumentFile:
         sweep_temporaries(aside)
         write_atomic(aside, raw)
         return aside
+
+
+def _is_link(place: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(place).st_mode)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return False
+        with os_errors(Path(place), "cannot be reached"):
+            raise
 
 
 def revision_of(value: Json) -> Revision:

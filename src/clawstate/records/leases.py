@@ -321,6 +321,11 @@ class LeaseHolding:
             return
 
 
+def without_holder(record: Json) -> Json:
+    """Return *record*, which is of a lease, as it is when nobody holds that; its number stays."""
+    return _Grant(_Grant.of(record).fence).document()
+
+
 def require_lease(lease: object) -> RecordLease:
     """Return *lease*; raises `InvalidError` for what is no lease of an engine of records."""
     if not isinstance(lease, RecordLease):

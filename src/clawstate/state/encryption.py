@@ -1,4 +1,4 @@
-"""`Encryption`: turning the encryption of the credentials on, off, and over to another key."""
+"""`Encryption`: turning the encryption of the secrets on, off, and over to another key."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from clawstate.health import Finding
 from clawstate.quantities import number_of
 from clawstate.state.agents import agents_of
 from clawstate.state.auth import profile_store
+from clawstate.state.matrix_secrets import matrix_secrets
 from clawstate.state.plaintext import scrub_plaintext
 from clawstate.state.secrets import OFF, SETTING, is_on, resolver_of, sealer_of
 from clawstate.stores.auth.codec import CredentialCodec
@@ -43,14 +44,19 @@ class EncryptionSummary:
     sealed: int = 0
     keys: frozenset[str] = frozenset()
 
+    def __add__(self, other: EncryptionSummary) -> EncryptionSummary:
+        """Return what both count together."""
+        counts = self.clear + other.clear, self.sealed + other.sealed
+        return EncryptionSummary(*counts, self.keys | other.keys)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """
     What a change did: secrets that were *changed* in all *agents*, and the *source* of the key.
 
-    *failed* are the profiles that were left as they are, and why; *remains* says where text in the
-    clear may still be.
+    *matrix* of these are access tokens and keys of Matrix clients. *failed* are the secrets that
+    were left as they are, and why; *remains* says where text in the clear may still be.
     """
 
     changed: int
@@ -58,11 +64,22 @@ class Outcome:
     source: KeySource | None
     failed: tuple[str, ...] = ()
     remains: tuple[str, ...] = ()
+    matrix: int = 0
+
+
+@dataclass(slots=True)
+class _Resealed:
+    """What one pass over all secrets did."""
+
+    agents: tuple[str, ...]
+    changed: int = 0
+    matrix: int = 0
+    failed: tuple[str, ...] = ()
 
 
 class Encryption:
     """
-    The encryption of the credentials of *context* (decision 12).
+    The encryption of the credentials of *context*, and of what opens Matrix (decisions 12, 72).
 
     Each change can be killed at any point and repeated: at every moment each secret is in the clear
     or sealed, and both can be read.
@@ -91,7 +108,7 @@ class Encryption:
         """Return the names of the keys that are there; raises `CorruptError`."""
         return frozenset(self._key_store.names())
 
-    def sealer(self) -> Sealer | None:
+    def sealer(self) -> FieldSealer | None:
         """Return what opens sealed secrets; `None` without encryption. Asking unlocks no key."""
         return sealer_of(self._context)()
 
@@ -118,36 +135,50 @@ class Encryption:
 
     def summary(self) -> EncryptionSummary:
         """Return how the secrets lie on disk; no key is needed."""
-        clear, sealed, keys = 0, 0, set[str]()
+        return self._of_agents() + self._of_matrix()
+
+    def _of_agents(self) -> EncryptionSummary:
+        found = EncryptionSummary()
         for agent_id in agents_of(self._context):
             for record in profile_store(self._context, agent_id).collection.scan(_PROFILES):
-                for found in _secrets(agent_id, record.key, record.value):
-                    if isinstance(found, EncryptedSecret):
-                        sealed += 1
-                        keys.add(key_name(found.document, place=record.key))
-                    else:
-                        clear += 1
-        return EncryptionSummary(clear, sealed, frozenset(keys))
+                for each in _secrets(agent_id, record.key, record.value):
+                    sealed = each.document if isinstance(each, EncryptedSecret) else None
+                    found += _one(sealed, place=record.key)
+        return found
+
+    def _of_matrix(self) -> EncryptionSummary:
+        found = EncryptionSummary()
+        for each in matrix_secrets(self._context):
+            if (secret := each.found()) is not None:
+                sealed = None if isinstance(secret, str) else secret
+                found += _one(sealed, place=str(each.path))
+        return found
 
     def check(self) -> Iterator[Finding]:
         """Give keys that are missing, and secrets that lie otherwise than the settings say."""
         yield from self._check_keys()
-        try:
-            summary = self.summary()
-            path = str(self._context.paths.root / "agents")
-            if self.is_on and summary.clear:
-                message = f"{_count(summary.clear)} in the clear, although encryption is on"
-                remedy = "run 'clawstate auth encrypt'"
-                yield Finding(
-                    *("clear-text", "warning", path, message, remedy),
-                    repair=lambda: f"encrypted {self.turn_on(self.choice).changed}",
-                )
-            if not self.is_on and summary.sealed:
-                message = f"{_count(summary.sealed)} encrypted, although encryption is off"
-                remedy = "run 'clawstate auth decrypt', or 'clawstate auth encrypt'"
-                yield Finding("sealed-text", "warning", path, message, remedy)
-        except StateError as error:
-            yield Finding.of(error, str(self._context.paths.root), "see the message")
+        paths = self._context.paths
+        for path, look in (
+            (paths.root / "agents", self._of_agents),
+            (paths.matrix_dir, self._of_matrix),
+        ):
+            try:
+                yield from self._check_secrets(str(path), look())
+            except StateError as error:
+                yield Finding.of(error, str(paths.root), "see the message")
+
+    def _check_secrets(self, path: str, summary: EncryptionSummary) -> Iterator[Finding]:
+        if self.is_on and summary.clear:
+            message = f"{_count(summary.clear)} in the clear, although encryption is on"
+            remedy = "run 'clawstate auth encrypt'"
+            yield Finding(
+                *("clear-text", "warning", path, message, remedy),
+                repair=lambda: f"encrypted {self.turn_on(self.choice).changed}",
+            )
+        if not self.is_on and summary.sealed:
+            message = f"{_count(summary.sealed)} encrypted, although encryption is off"
+            remedy = "run 'clawstate auth decrypt', or 'clawstate auth encrypt'"
+            yield Finding("sealed-text", "warning", path, message, remedy)
 
     def _check_keys(self) -> Iterator[Finding]:
         path = str(self.path)
@@ -172,7 +203,9 @@ class Encryption:
 
     def turn_on(self, choice: str) -> Outcome:
         """
-        Seal all secrets of all agents, and each that comes, with a key from *choice*.
+        Seal all secrets of all agents and Matrix clients, and each that comes, with a key.
+
+        It comes from *choice*.
 
         That is `keyring`, `file`, `file:/path` or `passphrase`. Keys that are there stay in use.
         Raises `InvalidError`, also if the key comes from elsewhere already, `UnavailableError` and
@@ -185,8 +218,9 @@ class Encryption:
             raise UnavailableError(str(self._key_store.path), problem, hint)
         source = self._key_store.prepare(choice)
         self._set(choice)
-        changed, agents, failed = self._reseal(FieldSealer(self._key_store))
-        return Outcome(changed, agents, source, failed, scrub_plaintext(self._context, agents))
+        made = self._reseal(FieldSealer(self._key_store))
+        remains = scrub_plaintext(self._context, made.agents, tuple(matrix_secrets(self._context)))
+        return _outcome(made, source, remains=remains)
 
     def turn_off(self) -> Outcome:
         """
@@ -197,11 +231,13 @@ class Encryption:
         if not self._key_store.exists:
             raise NotFoundError("key", str(self._key_store.path), "nothing was ever encrypted here")
         self.unlock()
-        first, agents, _ = self._reseal(None)
+        first = self._reseal(None)
         self._set(OFF)
         # Once more: until just now others went on sealing.
-        second, agents, failed = self._reseal(None)
-        return Outcome(first + second, agents, self.source(), failed)
+        second = self._reseal(None)
+        second.changed += first.changed
+        second.matrix += first.matrix
+        return _outcome(second, self.source())
 
     def rekey(self, choice: str | None = None) -> Outcome:
         """
@@ -217,26 +253,30 @@ class Encryption:
         chosen = require_choice(choice or source.kind)
         made = self._key_store.rotate(chosen)
         self._set(chosen)
-        changed, agents, failed = self._reseal(FieldSealer(self._key_store))
-        return Outcome(changed, agents, made, failed)
+        return _outcome(self._reseal(FieldSealer(self._key_store)), made)
 
     def _set(self, choice: str) -> None:
         if self.choice != choice:
             # Forced: it goes together with what is sealed and opened here (`setting_guards`).
             self._context.config.set(SETTING, choice, force=True)
 
-    def _reseal(self, sealer: Sealer | None) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    def _reseal(self, sealer: FieldSealer | None) -> _Resealed:
         self.unlock()  # before any lock: a person may have to be asked
-        agents = agents_of(self._context)
-        changed, failed = 0, list[str]()
-        for agent_id in agents:
-            reencryption = Reencryption(
-                agent_id, FieldSealer(self._key_store), sealer, self._key_store.names()[-1]
-            )
+        opener, current = FieldSealer(self._key_store), self._key_store.names()[-1]
+        made, failed = _Resealed(agents_of(self._context)), list[str]()
+        for agent_id in made.agents:
+            reencryption = Reencryption(agent_id, opener, sealer, current)
             count, problems = profile_store(self._context, agent_id).change_all(reencryption.change)
-            changed += count
+            made.changed += count
             failed += problems
-        return changed, agents, tuple(failed)
+        for each in matrix_secrets(self._context):
+            try:
+                made.matrix += each.reseal(opener, sealer, current)
+            except StateError as error:
+                failed.append(str(error))
+        made.changed += made.matrix
+        made.failed = tuple(failed)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +326,18 @@ class Reencryption:
 
     def _codec(self, sealer: Sealer | None) -> CredentialCodec:
         return CredentialCodec(self.agent_id, lambda: sealer)
+
+
+def _outcome(
+    made: _Resealed, source: KeySource | None, *, remains: tuple[str, ...] = ()
+) -> Outcome:
+    return Outcome(made.changed, made.agents, source, made.failed, remains, made.matrix)
+
+
+def _one(sealed: Mapping[str, Any] | None, *, place: str) -> EncryptionSummary:
+    if sealed is None:
+        return EncryptionSummary(clear=1)
+    return EncryptionSummary(sealed=1, keys=frozenset({key_name(sealed, place=place)}))
 
 
 def _count(count: int) -> str:

@@ -10,19 +10,19 @@ from pathlib import Path
 from clawstate.clock import Clock
 from clawstate.errors import StateError
 from clawstate.health import Finding
-from clawstate.openclaw.owner import Era
-from clawstate.records.contract import Collection, Lease
+from clawstate.records.contract import Lease
 from clawstate.state import matrix_places as places
 from clawstate.state.context import Context
+from clawstate.state.secrets import sealer_of
 from clawstate.stores.matrix import (
     BOT_STORAGE,
+    META,
     BotStorage,
     MatrixCredentials,
     MatrixKeys,
     MatrixLogin,
     MatrixStoragePaths,
     account_key,
-    credentials_spec,
 )
 
 _HELD = 300.0  # seconds without a sign of life, after which a client that is not dead is given up
@@ -123,7 +123,9 @@ class MatrixStorage:
         """The key that opens the database of the device's keys."""
         self.prepare()
         records = places.key_collection(self._context, self.paths)
-        return MatrixKeys(records, clock=self._context.clock)
+        clock, sealer = self._context.clock, sealer_of(self._context)
+        notes = places.collection(self._context, META, self.paths)
+        return MatrixKeys(records, clock=clock, sealer=sealer, notes=notes)
 
 
 class MatrixAccounts:
@@ -171,9 +173,9 @@ class MatrixAccounts:
     def credentials(self, account_id: str | None = None) -> MatrixCredentials:
         """Return the credential of an account; `None` is the only account."""
         account = account_key(account_id)
-        return MatrixCredentials(
-            self._credential_records(account), account, clock=self._context.clock
-        )
+        records = places.credential_collection(self._context, account)
+        clock, sealer = self._context.clock, sealer_of(self._context)
+        return MatrixCredentials(records, account, clock=clock, sealer=sealer)
 
     def known_device(
         self, homeserver: str, user_id: str, *, account_id: str | None = None
@@ -205,15 +207,6 @@ class MatrixAccounts:
                 login = MatrixLogin(homeserver, user_id, access_token, account)
                 return kept.device_id if login.is_same_user(kept.homeserver, kept.user_id) else None
         return None
-
-    def _credential_records(self, account: str) -> Collection:
-        spec = credentials_spec(account)
-        records = self._context.backends.records().collection(spec)
-        if self._context.owner.era is Era.SQLITE and not records.count():
-            # From before OpenClaw moved its state; the file stays, for it has it as well.
-            files = self._context.backends.files(self._context.paths.root).collection(spec)
-            places.copy_if_empty(records, {each.key: each.value for each in files.scan()})
-        return records
 
 
 def open_matrix(context: Context) -> MatrixAccounts:

@@ -14,10 +14,11 @@ from clawstate.errors import StateError
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.lock import FileLock
 from clawstate.files.os_errors import os_errors
-from clawstate.health import Finding
+from clawstate.health import Finding, Severity
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Collection, CollectionSpec, Json
 from clawstate.state.context import SQLITE, Context
+from clawstate.state.secrets import sealer_of
 from clawstate.stores.matrix import (
     BOT_STORAGE,
     DATABASE,
@@ -28,11 +29,13 @@ from clawstate.stores.matrix import (
     MatrixLogin,
     MatrixStoragePaths,
     choose,
+    credentials_spec,
     document_of,
     is_storage_name,
     spec_of,
 )
-from clawstate.stores.matrix.documents import META_KEY, PICKLE_KEY
+from clawstate.stores.matrix.documents import META_KEY, PICKLE_KEY, ObjectLayout, secret_place
+from clawstate.stores.matrix.keys import GONE
 
 _ADOPTING = "adopting"
 """The member of the meta document while a storage of an older release is moved in."""
@@ -68,6 +71,17 @@ def key_collection(context: Context, paths: MatrixStoragePaths) -> Collection:
     if context.owner.era is Era.SQLITE:
         return context.backends.records(SQLITE).collection(spec)
     return context.backends.files(context.paths.root).collection(spec)
+
+
+def credential_collection(context: Context, account: str) -> Collection:
+    """Return where the credential of the account *account* lies, in the engine of the state."""
+    spec = credentials_spec(account)
+    records = context.backends.records().collection(spec)
+    if context.owner.era is Era.SQLITE and not records.count():
+        # From before OpenClaw moved its state; the file stays, for it has it as well.
+        files = context.backends.files(context.paths.root).collection(spec)
+        copy_if_empty(context, records, {each.key: each.value for each in files.scan()})
+    return records
 
 
 def prepare(context: Context, login: MatrixLogin, paths: MatrixStoragePaths) -> None:
@@ -133,8 +147,14 @@ def check_keys(context: Context, paths: MatrixStoragePaths) -> Iterator[Finding]
 
     database = paths.crypto_path / DATABASE
     try:
-        key = MatrixKeys(key_collection(context, paths)).get()
+        notes = collection(context, META, paths)
+        keys = MatrixKeys(key_collection(context, paths), notes=notes)
+        key, noted = keys.owner(), keys.noted_device()
         if key is None:
+            if noted is not None and not os.path.lexists(database):
+                message = f"the keys of the device {noted} are not here"
+                severity: Severity = "warning" if context.backends.has_server else "error"
+                yield Finding("matrix-keys", severity, str(database), message, GONE)
             if os.path.lexists(database):
                 message = "cannot be opened: its key, nio-key.json, is not there"
                 remedy = "restore both from one backup"
@@ -198,13 +218,27 @@ def _copy_from_files(context: Context, paths: MatrixStoragePaths) -> None:
             if pattern is PICKLE
             else collection(context, pattern, paths)
         )
-        copy_if_empty(rows, {each.key: each.value for each in files.collection(spec).scan()})
+        copy_if_empty(
+            context, rows, {each.key: each.value for each in files.collection(spec).scan()}
+        )
 
 
-def copy_if_empty(records: Collection, found: Mapping[str, Json]) -> None:
-    """Put *found* into *records*, unless there are some."""
-    if found and not records.count():
-        records.change_all(lambda old: (old or found, None))
+def copy_if_empty(context: Context, records: Collection, found: Mapping[str, Json]) -> None:
+    """Put *found* into *records*, unless there are some; its secret as those of the state are."""
+    if not found or records.count():
+        return
+    records.change_all(lambda old: (old or _seal(context, records.spec, found), None))
+
+
+def _seal(context: Context, spec: CollectionSpec, found: Mapping[str, Json]) -> Mapping[str, Json]:
+    layout = spec.layout
+    if not isinstance(layout, ObjectLayout) or layout.secret is None:
+        return found
+    text = layout.secret.found(found[layout.key])
+    if not isinstance(text, str):
+        return found
+    place, sealer = secret_place(spec, layout.secret), sealer_of(context)()
+    return {layout.key: layout.secret.write(found[layout.key], text, place=place, sealer=sealer)}
 
 
 def _adopt_flat_layout(

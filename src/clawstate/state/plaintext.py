@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clawstate.encryption.member import SEALED
+from clawstate.encryption.sealer import FieldSealer
 from clawstate.errors import NotFoundError, StateError
 from clawstate.files.atomic import sweep_temporaries, write_atomic
 from clawstate.files.lock import FileLock
@@ -16,20 +19,23 @@ from clawstate.interrupts import load_modules
 from clawstate.records.last_good import copy_path, keep_copy, read_copy
 from clawstate.state.agents import auth_cache, auth_profiles, refresh_dir
 from clawstate.state.auth import profile_store
-from clawstate.stores.auth.credentials import SEALED, TYPES
+from clawstate.stores.auth.credentials import TYPES
 from clawstate.stores.auth.refresh_journal import ASIDE_SUFFIX, RESPONSE_SUFFIX
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
+    from clawstate.state.matrix_secrets import MatrixSecret
 
 _LIMIT = 256 << 20
 _GONE = b"[sealed]"
 _SHORTEST = 8  # bytes: what is shorter stands in a text by chance
 
 
-def scrub_plaintext(context: Context, agents: Iterable[str]) -> tuple[str, ...]:
+def scrub_plaintext(
+    context: Context, agents: Iterable[str], matrix: Iterable[MatrixSecret]
+) -> tuple[str, ...]:
     """
-    Clean the copies that clawstate made of the credentials of *agents*, now that they are sealed.
+    Clean the copies that clawstate made of the secrets of *agents* and *matrix*, now sealed.
 
     Those are last good copies, what killed writers left, files in quarantine, and free pages of
     the database. Returns sentences about what is not cleaned, because it may be all there is.
@@ -37,23 +43,34 @@ def scrub_plaintext(context: Context, agents: Iterable[str]) -> tuple[str, ...]:
     found: list[str] = []
     for name in agents:
         path = auth_profiles(context, name)
-        if path.parent.is_dir():
-            # Else it would take away what a writer is about to put in place.
-            with FileLock(path, options=context.lock):
-                sweep_temporaries(path)
-                found += _last_good(path)
-            found += _quarantine(path, frozenset(_values(context, name)))
-        if not context.backends.engine.in_files and path.exists():
-            found.append(f"{path}, from when records lay in files, may hold secrets; remove it")
+        in_file = context.backends.engine.in_files
+        found += _scrub_copies(context, path, partial(_values, context, name), in_file=in_file)
         found += _legacy(context, name)
         found += _find_responses(refresh_dir(context, name))
+    for each in matrix:
+        found += _scrub_copies(
+            context, each.path, partial(_matrix_values, context, each), in_file=each.in_file
+        )
     aside = context.paths.root / "state" / "set-aside"
     if aside.is_dir():
         told = f"{aside}, from when records were moved, may hold secrets"
         found.append(f"{told}; 'clawstate store clean' removes it")
     if context.backends.has_rows:  # perhaps from before records were moved to files
         found += vacuum_database(context.paths.records_db)
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
+
+
+def _scrub_copies(
+    context: Context, path: Path, values: Callable[[], Iterable[bytes]], *, in_file: bool
+) -> Iterator[str]:
+    if path.parent.is_dir():
+        # Else it would take away what a writer is about to put in place.
+        with FileLock(path, options=context.lock):
+            sweep_temporaries(path)
+            yield from _last_good(path)
+        yield from _quarantine(path, frozenset(values()))
+    if not in_file and path.exists():
+        yield f"{path}, from when records lay in files, may hold secrets; remove it"
 
 
 def _last_good(path: Path) -> Iterator[str]:
@@ -121,6 +138,13 @@ def _values(context: Context, name: str) -> Iterator[bytes]:
                 if text and len(text) >= _SHORTEST:
                     yield text.encode("utf-8", "surrogatepass")
                     yield json.dumps(text)[1:-1].encode()
+
+
+def _matrix_values(context: Context, secret: MatrixSecret) -> Iterator[bytes]:
+    with suppress(StateError):
+        if text := secret.read(FieldSealer(context.key_store)):
+            yield text.encode("utf-8", "surrogatepass")
+            yield json.dumps(text)[1:-1].encode()
 
 
 def vacuum_database(path: Path) -> Iterator[str]:

@@ -126,11 +126,8 @@ def _channels(context: Context, *, shared: bool) -> Iterator[RecordPlace]:
 
 def _matrix(context: Context, *, shared: bool) -> Iterator[RecordPlace]:
     root = context.paths.root
-    accounts = {DEFAULT_CREDENTIALS.kind} | set(kinds(context, MATRIX_CREDENTIALS.kind[:-1]))
-    for file in root.glob(str(MATRIX_CREDENTIALS.path)):
-        accounts.add(f"matrix-credentials:{file.stem.partition('-')[2]}")
-    for kind in sorted(accounts):
-        yield RecordPlace(MATRIX, credentials_spec(kind.partition(":")[2]), root, shared)
+    for account in matrix_accounts(context):
+        yield RecordPlace(MATRIX, credentials_spec(account), root, shared)
     for pattern in (BOT_STORAGE, META):
         prefix = pattern.kind.partition("*")[0]
         found = {tuple(each.removeprefix(prefix).split("/")) for each in kinds(context, prefix)}
@@ -138,6 +135,15 @@ def _matrix(context: Context, *, shared: bool) -> Iterator[RecordPlace]:
         found |= {each.relative_to(root / "matrix" / "accounts").parts[:3] for each in files}
         for names in sorted(found):
             yield RecordPlace(MATRIX, spec_of(pattern, *names), root, shared)
+
+
+def matrix_accounts(context: Context) -> tuple[str, ...]:
+    """Return the Matrix accounts that may have a credential, in whichever engine."""
+    prefix = MATRIX_CREDENTIALS.kind[:-1]
+    names = {each.removeprefix(prefix) for each in kinds(context, prefix)}
+    files = context.paths.root.glob(str(MATRIX_CREDENTIALS.path))
+    names |= {each.stem.partition("-")[2] for each in files}
+    return tuple(sorted(names | {DEFAULT_CREDENTIALS.kind.removeprefix(prefix)}))
 
 
 def _sessions(context: Context) -> Iterator[RecordPlace]:

@@ -13,13 +13,13 @@ from clawstate.secrets.references import SecretResolver, parse_reference
 if TYPE_CHECKING:
     from clawstate.config.service import Config
     from clawstate.state.context import Context
-    from clawstate.stores.auth.codec import Resolve, Sealer
+    from clawstate.stores.auth.codec import Resolve
 
 OFF = "off"
 SETTING = ENCRYPTION_KEY.path
 
 
-def sealer_of(context: Context) -> Callable[[], Sealer | None]:
+def sealer_of(context: Context) -> Callable[[], FieldSealer | None]:
     """
     Return what gives the sealer of *context* as configured now (decision 12).
 
@@ -29,7 +29,7 @@ def sealer_of(context: Context) -> Callable[[], Sealer | None]:
     """
     key_store, config = context.key_store, context.config
 
-    def sealer() -> Sealer | None:
+    def sealer() -> FieldSealer | None:
         try:
             seals = is_on(config)
         except StateError:

@@ -138,6 +138,7 @@ def write_outcome(made: Outcome) -> dict[str, Any]:
     source = made.source
     return {
         "changed": made.changed,
+        "matrix": made.matrix,
         "agents": list(made.agents),
         "key": None if source is None else {"kind": source.kind, "place": source.place},
         "failed": list(made.failed),

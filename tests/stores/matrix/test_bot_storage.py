@@ -37,12 +37,15 @@ def path(tmp_path):
     return tmp_path / "bot-storage.json"
 
 
-@pytest.fixture(params=["provider", "file", "sqlite"])
+@pytest.fixture(params=["provider", "file", "sqlite", "postgresql"])
 def storage(request, tmp_path):
-    if request.param == "provider":
+    store = request.param
+    if store == "provider":
         yield SimpleFsStorageProvider(tmp_path / "bot-storage.json")
         return
-    with clawstate.open(tmp_path / "state", store=request.param) as state:
+    if store == "postgresql":
+        store = request.getfixturevalue("postgres").full_url
+    with clawstate.open(tmp_path / "state", store=store, tenant=tmp_path.name) as state:
         yield state.matrix(**LOGIN).storage
 
 

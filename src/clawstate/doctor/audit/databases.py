@@ -7,27 +7,32 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import apsw
 
 from clawstate.doctor.audit.credentials import survey_profile
 from clawstate.doctor.audit.known import KnownSecret
+from clawstate.doctor.audit.matrix import spec_of_kind, survey_matrix
 from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.errors import InvalidError
 from clawstate.sqlite.errors import sqlite_errors
-from clawstate.stores.auth.codec import Sealer
 from clawstate.stores.auth.credentials import TYPES, type_of
+
+if TYPE_CHECKING:
+    from clawstate.encryption.sealer import FieldSealer
 
 _BUSY_MS = 5_000
 
 
 _CREDENTIALS = (
     "SELECT kind, id, body FROM records WHERE kind LIKE 'auth%' OR kind LIKE 'moved:auth%'"
+    " OR kind LIKE 'matrix-%' OR kind LIKE 'moved:matrix-%'"
 )
 
 
-def survey_records(survey: Survey, path: Path, sealer: Sealer | None) -> None:
+def survey_records(survey: Survey, path: Path, sealer: FieldSealer | None) -> None:
     """Look at the credentials among the records of the database *path*."""
     with sqlite_errors(path), _open(path) as connection:
         if "records" not in _tables(connection):
@@ -36,10 +41,16 @@ def survey_records(survey: Survey, path: Path, sealer: Sealer | None) -> None:
         found = connection.execute(_CREDENTIALS)
         for kind, name, body in found:
             record = json.loads(body) if isinstance(body, str | bytes) else None
-            if not isinstance(record, dict) or type_of(record) not in TYPES:
+            if not isinstance(record, dict):
                 continue
             if not isinstance(kind, str) or not isinstance(name, str):
                 continue  # of another program, whose table has the same name
+            if (spec := spec_of_kind(kind)) is not None:
+                spot = Spot(path, f"{kind}/{name}", spec.kind)
+                survey_matrix(survey, spot, record, spec=spec, sealer=sealer)
+                continue
+            if type_of(record) not in TYPES:
+                continue
             profile_id = name.partition("/")[2] or name
             spot = Spot(path, f"{kind}/{name}", profile_id, profile_id=profile_id)
             agent_id = kind.removeprefix("moved:").partition(":")[2]

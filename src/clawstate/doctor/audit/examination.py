@@ -17,6 +17,7 @@ from clawstate.doctor.audit.credentials import (
     survey_responses,
 )
 from clawstate.doctor.audit.databases import survey_records
+from clawstate.doctor.audit.matrix import spec_at, survey_matrix_file
 from clawstate.doctor.audit.modes import survey_modes
 from clawstate.doctor.audit.openclaw_rows import is_openclaw_database, survey_openclaw
 from clawstate.doctor.audit.report import Report, order
@@ -31,8 +32,8 @@ from clawstate.doctor.audit.tree import Entry, is_of_agent, walk, walk_agent
 from clawstate.errors import StateError
 
 if TYPE_CHECKING:
+    from clawstate.encryption.sealer import FieldSealer
     from clawstate.state import State
-    from clawstate.stores.auth.codec import Sealer
 
 _AGENT = r"agents/(?P<agent>[^/]+)/agent/"
 _PUT = "(lastgood|quarantine)"
@@ -98,7 +99,7 @@ def _default_place(entry: Entry, folders: Mapping[Path, str]) -> Entry:
     return entry
 
 
-def _understand(survey: Survey, entry: Entry, sealer: Sealer | None) -> None:
+def _understand(survey: Survey, entry: Entry, sealer: FieldSealer | None) -> None:
     path, place = entry.path, entry.place
     if entry.is_database:
         _note_error(survey, partial(survey_records, survey, path, sealer))
@@ -108,6 +109,8 @@ def _understand(survey: Survey, entry: Entry, sealer: Sealer | None) -> None:
         document = survey.document(path)
         look = survey_copy if match["aside"] or match["moved"] else survey_profiles
         look(survey, path, document, agent_id=match["agent"], sealer=sealer)
+    elif (spec := spec_at(place)) is not None:
+        survey_matrix_file(survey, path, spec, sealer)
     elif _LEGACY.fullmatch(place):
         survey_legacy(survey, path, survey.document(path))
     elif _KEYS.fullmatch(place):

@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import Any, Final, Protocol, TypeAlias
 
 from clawstate.clock import from_iso, from_ms, to_ms
+from clawstate.encryption.member import SEALED
 from clawstate.errors import InvalidError, NotFoundError, StateError, UnavailableError
 from clawstate.records.contract import Json
 from clawstate.stores.auth.credentials import (
-    SEALED,
     TYPES,
     Credential,
     EncryptedSecret,

@@ -13,17 +13,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Final, TypeVar
 
+from clawstate.encryption.member import SEALED
 from clawstate.errors import InvalidError
 from clawstate.records.contract import Json
 from clawstate.stores.auth.usage import UNUSED, Usage
-
-SEALED: Final = "Sealed"
-"""
-What follows the name of an encrypted secret's member, as in `keySealed`.
-
-It stands beside the place of the clear one: OpenClaw takes whatever stands in `key` for text, and
-fails on an object.
-"""
 
 TYPES: Final[dict[str, CredentialType]] = {}
 """The types of credentials that are understood, by the value of `type`."""

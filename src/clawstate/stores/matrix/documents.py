@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
 
+from clawstate.encryption.member import SecretMember
 from clawstate.errors import InvalidError
 from clawstate.records.contract import CollectionSpec, FileForm, Json
 
@@ -79,10 +80,15 @@ class BotStorageLayout:
 
 @dataclass(frozen=True, slots=True)
 class ObjectLayout:
-    """The document, an object, is the one record *key*; the members *texts* are texts in it."""
+    """
+    The document, an object, is the one record *key*; the members *texts* are texts in it.
+
+    So is *secret*, or it is encrypted.
+    """
 
     key: str
     texts: tuple[str, ...]
+    secret: SecretMember | None = None
 
     def decode(self, document: Json) -> dict[str, Json]:
         """Return the document as its record; raises `InvalidError` without one of its texts."""
@@ -92,23 +98,26 @@ class ObjectLayout:
             raise InvalidError("document", "is not an object")
         if missing := [each for each in self.texts if not isinstance(document.get(each), str)]:
             raise InvalidError("document", f"has no text {missing[0]!r}")
+        if self.secret is not None and self.secret.found(document) is None:
+            raise InvalidError("document", f"has no text {self.secret.name!r}")
         return {self.key: document}
 
-    def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
+    def encode(self, document: Json, records: Mapping[str, Json]) -> Json:  # noqa: ARG002 - a layout
         """Return the record; raises `InvalidError` for another one."""
         if not records:
             return {}
         if records.keys() != {self.key}:
             raise InvalidError("record", f"is not {self.key!r}", "keep it elsewhere")
         self.decode(records[self.key])
-        # Members that other programs added stay, in their order.
-        gone = (document or {}).keys() - records[self.key].keys()
-        kept = {name: value for name, value in (document or {}).items() if name not in gone}
-        return {**kept, **records[self.key]}
+        # It was made of the document: members that other programs added are in it, in their order.
+        return dict(records[self.key])
 
 
 META_KEY, CREDENTIALS_KEY, PICKLE_KEY = "login", "credentials", "key"
 """The keys of the one record of each of these documents."""
+
+ACCESS_TOKEN, PICKLE_SECRET = SecretMember("accessToken"), SecretMember("pickleKey")
+"""The secrets in them."""
 
 _ACCOUNTS = PurePosixPath("matrix/accounts/*/*/*")
 _AS_NODE_WRITES = FileForm(newline=False)
@@ -125,12 +134,12 @@ META: Final = CollectionSpec(
 PICKLE: Final = CollectionSpec(
     "matrix-key:*/*/*",
     _ACCOUNTS / "crypto" / "nio-key.json",
-    ObjectLayout(PICKLE_KEY, ("userId", "deviceId", "pickleKey")),
+    ObjectLayout(PICKLE_KEY, ("userId", "deviceId"), PICKLE_SECRET),
 )
 CREDENTIALS: Final = CollectionSpec(
     "matrix-credentials:*",
     PurePosixPath("credentials/matrix/credentials-*.json"),
-    ObjectLayout(CREDENTIALS_KEY, ("homeserver", "userId", "accessToken")),
+    ObjectLayout(CREDENTIALS_KEY, ("homeserver", "userId"), ACCESS_TOKEN),
     file=_AS_NODE_WRITES,
 )
 DEFAULT_CREDENTIALS: Final = replace(
@@ -143,6 +152,11 @@ DOCUMENTS: Final = (BOT_STORAGE, META, PICKLE, CREDENTIALS, DEFAULT_CREDENTIALS)
 
 DATABASE: Final = "nio.db"
 """The name of the database of keys, beside `nio-key.json`."""
+
+
+def secret_place(spec: CollectionSpec, member: SecretMember) -> str:
+    """Return where the secret *member* of the document of *spec* lies: it opens nowhere else."""
+    return f"{spec.kind}/{member.name}"
 
 
 def spec_of(pattern: CollectionSpec, *names: str) -> CollectionSpec:

@@ -11,13 +11,16 @@ from typing import Final
 from urllib.parse import quote
 
 from clawstate.errors import CorruptError, UnavailableError, VersionError
-from clawstate.stores.matrix.keys import PickleKey
+from clawstate.stores.matrix.keys import KeyOwner
 
 NEWEST: Final = 2
 """The newest format of the database that is understood."""
 
 RESTORE: Final = "restore it from a backup together with nio-key.json"
-ANEW: Final = "or move the directory 'crypto' away and log in as a new device"
+ANEW: Final = (
+    "or move the directory 'crypto' away, remove the credential"
+    " (`state.matrix.credentials().remove()`) and log in as a new device"
+)
 
 _TABLES = {"accounts", "olmsessions", "megolminboundsessions", "storeversion"}
 _WAIT = 5.0  # seconds
@@ -37,7 +40,7 @@ def size_of(path: Path) -> int | None:
     return found.st_size
 
 
-def require_present(path: Path, key: PickleKey) -> int | None:
+def require_present(path: Path, key: KeyOwner) -> int | None:
     """Return the size of the database; raises `CorruptError` if it is not, and keys were in it."""
     size = size_of(path)
     if not size and key.identity_key is not None:
