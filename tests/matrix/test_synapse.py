@@ -186,8 +186,12 @@ class Alice:
 
 
 @pytest.fixture
-def world(homeserver, tmp_path, monkeypatch):
+def world(request, homeserver, tmp_path, monkeypatch):
     """Return a bot that is in an encrypted room with Alice, and rests; and Alice."""
+    store = getattr(request, "param", "file")
+    if store == "postgresql":
+        store = request.getfixturevalue("postgres").full_url
+    monkeypatch.setenv("CLAWSTATE_STORE", store)
     for name in ("alice", "state"):
         (tmp_path / name).mkdir()
     alice, bots = Alice(homeserver, tmp_path / "alice"), Bots(tmp_path / "state", homeserver.url)
@@ -208,6 +212,7 @@ def answer(text: str) -> str:
     return f"You said: {text}"
 
 
+@pytest.mark.parametrize("world", ["file", "sqlite", "postgresql"], indirect=True)
 def test_what_came_while_it_was_down_is_read_once(world) -> None:
     """A bot that was stopped decrypts exactly what it missed, each message once, also very many."""
     bots, alice, _ = world
