@@ -107,7 +107,9 @@ class MatrixKeys:
 
         Raises `CorruptError` where there were keys of this device before: others know it by them.
         """
-        noted = self.noted_device()
+        is_lost = self.noted_device() == device_id
+        if is_lost and self.owner() is None:  # before a lock makes the directory
+            raise self._loss_of(device_id)
         text = base64.b64encode(secrets.token_bytes(_BYTES)).decode()
         made = {
             "version": 1,
@@ -123,9 +125,8 @@ class MatrixKeys:
         def change(before: Json | None) -> Json:
             if before is not None:  # somebody was faster
                 return before
-            if noted == device_id:
-                where = str(self._records.spec.path.parent)
-                raise CorruptError(where, f"has lost the keys of the device {device_id}", GONE)
+            if is_lost:
+                raise self._loss_of(device_id)
             # Asked again under the lock: who turns encryption on or off comes before or after.
             return PICKLE_SECRET.write(made, text, place=self._place, sealer=self._sealer())
 
@@ -158,6 +159,10 @@ class MatrixKeys:
         noted = None if found is None else found.value.get(_KEYS)
         device = noted.get("deviceId") if isinstance(noted, dict) else None
         return device if isinstance(device, str) else None
+
+    def _loss_of(self, device_id: str) -> CorruptError:
+        where = str(self._records.spec.path.parent)
+        return CorruptError(where, f"has lost the keys of the device {device_id}", GONE)
 
     def _key(self, document: Mapping[str, Json]) -> PickleKey:
         owner = _owner(document)
