@@ -132,6 +132,18 @@ def test_processes_that_come_together_make_one(state, tmp_path: Path) -> None:
     assert len(list(folder.glob("*.backup"))) == 1
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"every": 1.0}, {"keep": "soon"}, {"key": "vault"}, {"to": Path("inside")}]
+)
+def test_what_cannot_be_carried_out_is_no_schedule(state, wrong: dict) -> None:
+    """A schedule that would fail at each run is refused when it is set."""
+    given = {"every": DAY, "keep": "2d", **wrong}
+    if "to" in given:
+        given["to"] = state.paths.root / given["to"]
+    with pytest.raises(InvalidError):
+        schedule_for(state, **given)
+
+
 @pytest.mark.parametrize("by", [(), ("--by", "gateway"), ("--by", "systemd")], ids="".join)
 def test_backups_without_systemd_are_the_gateways(tmp_path: Path, by: tuple[str, ...]) -> None:
     """Where systemd fails the gateway makes them; who wants systemd alone gets all or nothing."""

@@ -15,7 +15,7 @@ from running_gateway import Gateway
 
 import clawstate
 from clawstate.clock import to_ms
-from clawstate.gateway.invitations import join_invitation
+from clawstate.gateway.links import join_invitation
 from clawstate.gateway.pairing_client import PairingClient, RefusedError
 from clawstate.stores.pairing import proof_text
 

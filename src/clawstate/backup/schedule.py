@@ -17,6 +17,7 @@ from clawstate.backup.keeping import choose_surplus, policy
 from clawstate.backup.listing import backups_in, note_verified
 from clawstate.backup.manifest import Backup
 from clawstate.backup.verifying import Verification, verify
+from clawstate.encryption.sources import require_choice
 from clawstate.errors import InvalidError, LockTimeoutError, NotFoundError
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.paths import effective_home
@@ -135,6 +136,8 @@ def schedule_for(
 ) -> Schedule:
     """Return a schedule that can be carried out; raises `InvalidError`."""
     policy(keep)
+    if key is not None:
+        require_choice(key)
     if every < _LEAST:
         raise InvalidError("every", "is too often", "take five minutes or more")
     folder = default_folder(state) if to is None else to.absolute()

@@ -112,7 +112,7 @@ def invite(
     Whoever has the link needs no approval. It ends with a secret: hand it to nobody else.
     """
     from clawstate.clock import to_ms  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.gateway.invitations import join_invitation  # noqa: PLC0415
+    from clawstate.gateway.links import join_invitation  # noqa: PLC0415
 
     place = url or _own_url(session)
     made = session.state.device_flow.invite(

@@ -13,13 +13,14 @@ from clawstate.errors import UnavailableError
 from clawstate.files.atomic import write_atomic
 from clawstate.files.paths import StatePaths
 from clawstate.gateway.exchange import Exchange
+from clawstate.gateway.links import join_ticket
 from clawstate.gateway.tokens import read_token, token_path
 
 
 def new_link(url: str, paths: StatePaths) -> str:
     """Return a link that is good once; raises `UnavailableError`."""
     made = _ask(url, "POST", "/api/v1/sign-in/tickets", read_token(token_path(paths)))
-    return f"{url}/#token={made['ticket']}"
+    return join_ticket(url, made["ticket"])
 
 
 def write_redirect(paths: StatePaths, link: str) -> Path:

@@ -15,7 +15,7 @@ from clawstate.errors import LimitError, StateError
 from clawstate.gateway.access import source_of
 from clawstate.gateway.attempts import Attempts
 from clawstate.gateway.bodies import Body
-from clawstate.gateway.invitations import join_invitation
+from clawstate.gateway.links import join_invitation
 from clawstate.gateway.pairing import Issued, routes
 from clawstate.gateway.routing import Asking, Opened
 from clawstate.interrupts import Mutex

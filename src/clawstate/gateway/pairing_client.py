@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from clawstate.clock import to_ms
 from clawstate.errors import InvalidError, StateError, UnavailableError
 from clawstate.gateway.exchange import AwayError, Exchange
-from clawstate.gateway.invitations import INVITATION
+from clawstate.gateway.links import INVITATION
 from clawstate.state import State
 from clawstate.stores.pairing import Proof, proof_text
 from clawstate.wire import to_wire

@@ -23,6 +23,7 @@ from clawstate.gateway.holders import describe_holder, free_port
 from clawstate.gateway.instance import Instance
 from clawstate.gateway.jobs import Jobs
 from clawstate.gateway.journal import Journal, ServerLog
+from clawstate.gateway.links import join_ticket
 from clawstate.gateway.tickets import Tickets
 from clawstate.gateway.tokens import owner_token, token_path
 from clawstate.gateway.web_socket import WebSocketConnection
@@ -70,7 +71,7 @@ def serve(
 
         def tell() -> None:
             instance.tell(address.url)
-            ready(address.url, f"{address.url}/#token={tickets.issue()}")
+            ready(address.url, join_ticket(address.url, tickets.issue()))
 
         while True:
             app = create_app(state, address, token, journal, jobs=jobs, tickets=tickets)
