@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import time
 from itertools import count
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import clawstate
 from clawstate.postgres import change_log
 from clawstate.postgres.address import Address, mask_address
 from clawstate.postgres.change_log import (
@@ -139,3 +141,19 @@ def test_a_server_is_judged_by_what_it_can_do(database, postgres) -> None:
     assert {"snapshots", "history", "may_create"} <= found.can
     assert abs(found.clock_offset) < 60.0
     assert database.rows("SELECT 1") == [(1,)]
+
+
+def test_the_log_of_changes_does_not_grow_for_ever(postgres, tmp_path, monkeypatch) -> None:
+    """Who writes lets old rows of the feed go now and then; a cursor from before is said to be."""
+    monkeypatch.setattr("clawstate.postgres.database._EACH_FORGETS", 20)
+    monkeypatch.setattr("clawstate.postgres.change_log.REMEMBERED", 10)
+    tenant = uuid4().hex
+    with clawstate.open(tmp_path / "state", store=postgres.full_url, tenant=tenant) as state:
+        cursor = state.changes().cursor
+        for number in range(60):
+            state.transcripts.append("s1", {"role": "user", "content": f"number {number}"})
+        with postgres.connect() as connection:
+            sql = "SELECT count(*) FROM clawstate.changes WHERE tenant = %s"
+            ((count,),) = connection.execute(sql, (tenant,)).fetchall()
+        assert count < 60
+        assert not state.changes(cursor).complete

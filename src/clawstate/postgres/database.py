@@ -58,6 +58,8 @@ class Database:
     ) -> None:
         self.address = address
         self.pool = Pool(lambda deadline: connect(address, deadline), str(address), most=most)
+        self.forgetting: dict[str, Callable[[], object]] = {}
+        """What parts let go of old rows with, called now and then by whoever writes."""
         self.notices = Notices(self.connect_alone)
         self._announcer = Announcer()
         self._patience = patience
@@ -240,6 +242,8 @@ class Database:
         # On the side: it is no part of any change, and whoever comes next does it as well.
         try:
             self.attempt(lambda connection: connection.execute(_FORGET, (tenant,)))
+            for forget in list(self.forgetting.values()):
+                forget()
         except StateError:
             return
 

@@ -48,11 +48,14 @@ class FeedNote:
         from clawstate.postgres import change_log  # noqa: PLC0415 - few have a server
         from clawstate.postgres.migrations import PartFormat  # noqa: PLC0415 - see above
         from clawstate.postgres.names import encode_name  # noqa: PLC0415 - see above
+        from clawstate.postgres.part import Part  # noqa: PLC0415 - see above
 
         self._log = change_log
         self._format = PartFormat(change_log.PART, change_log.MIGRATIONS, database.place)
         self._tenant = encode_name("tenant", tenant)
         self._is_ready = False
+        part = Part(database, change_log.PART, change_log.MIGRATIONS, tenant=tenant)
+        database.forgetting[f"changes of {tenant}"] = lambda: change_log.forget_changes(part)
 
     def __call__(self, connection: Connection, part: str, keys: Sequence[str]) -> None:
         """Note it in the running transaction, which makes the tables of the feed if need be."""

@@ -90,12 +90,17 @@ ROWS = f"""
 SELECT {_PLAIN} FROM clawstate.memory_records m
 WHERE m.tenant = %(tenant)s AND m.docno = ANY(%(keys)s::bigint[])
 """
+# Each by its number. The planner cannot know how few there are, and would read the whole table.
+_EACH_BY_ITSELF = """
+(SELECT * FROM clawstate.memory_records r
+    WHERE r.tenant = %(tenant)s AND r.docno = e.docno OFFSET 0)
+"""
 _NEAR = _ROW.format(near="n.docno IS NOT NULL", passes="true", before="NULL", after="NULL")
 NEAREST = f"""
 WITH near AS MATERIALIZED ({{near}}),
 every AS (SELECT docno FROM near UNION SELECT unnest(%(also)s::bigint[]))
 SELECT {_NEAR} FROM every e
-JOIN clawstate.memory_records m ON m.tenant = %(tenant)s AND m.docno = e.docno
+CROSS JOIN LATERAL {_EACH_BY_ITSELF} m
 LEFT JOIN near n ON n.docno = e.docno
 """
 _BESIDE = """
@@ -117,13 +122,13 @@ candidates AS (SELECT docno FROM near UNION SELECT unnest(%(keys)s::bigint[])),
 beside AS MATERIALIZED (
     SELECT m.docno, {_BESIDE.format(sign="<", order="DESC")} AS before,
         {_BESIDE.format(sign=">", order="ASC")} AS after
-    FROM candidates c
-    JOIN clawstate.memory_records m ON m.tenant = %(tenant)s AND m.docno = c.docno
+    FROM candidates e
+    CROSS JOIN LATERAL {_EACH_BY_ITSELF} m
     WHERE m.thread IS NOT NULL),
 every AS (SELECT docno FROM candidates UNION SELECT unnest(before) FROM beside
     UNION SELECT unnest(after) FROM beside)
 SELECT {_IN_CONTEXT} FROM every e
-JOIN clawstate.memory_records m ON m.tenant = %(tenant)s AND m.docno = e.docno
+CROSS JOIN LATERAL {_EACH_BY_ITSELF} m
 LEFT JOIN near n ON n.docno = e.docno LEFT JOIN beside b ON b.docno = e.docno
 """
 RECORDS = f"""
