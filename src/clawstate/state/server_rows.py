@@ -29,6 +29,8 @@ A = TypeVar("A")
 
 # Waits for all who change a transcript just now, and keeps others out until the commit.
 _ALONE = "LOCK TABLE clawstate.transcripts IN EXCLUSIVE MODE"
+# Between two statements thousands of texts are indexed here.
+_LONG_WORK = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
 _NOTE = """
 INSERT INTO clawstate.transcripts_moved VALUES (%(tenant)s, %(told)s)
 ON CONFLICT (tenant) DO UPDATE SET told = excluded.told
@@ -133,6 +135,7 @@ class ServerRows:
         self._transcripts.make()
 
         def change(within: Transaction) -> A:
+            within.run(_LONG_WORK)
             within.run(_ALONE)
             return work(self._inside(within))
 

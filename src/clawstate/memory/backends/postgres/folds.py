@@ -60,6 +60,7 @@ _RELEASE = """
 DELETE FROM clawstate.memory_meta WHERE tenant = %(tenant)s AND key = 'folds_until'
 """
 _LEASE = 60.0  # seconds
+_STEP = 300.0  # seconds that indexing some thousand texts may take on a busy machine
 _DROP_UNUSED = """
 DELETE FROM clawstate.memory_terms t WHERE t.tenant = %(tenant)s AND NOT EXISTS (
     SELECT 1 FROM clawstate.memory_blocks b WHERE b.tenant = t.tenant AND b.term = t.term)
@@ -128,6 +129,7 @@ def rebuild(within: Transaction) -> None:
     from clawstate.memory.postings.folding import merge  # noqa: PLC0415 - needs numpy
 
     store, after = PostgresPostings(within), 0
+    within.go_on(_STEP)
     within.run(_RESET, zeros=ZEROS, analysis=ANALYSIS)
     store.clear()
     while found := within.rows(_INDEXED, after=after):
@@ -144,7 +146,7 @@ def rebuild(within: Transaction) -> None:
             rewritten=0,
         )
         after = found[-1][0]
-        within.go_on()
+        within.go_on(_STEP)
 
 
 def findings(within: Transaction) -> list[str]:

@@ -35,12 +35,15 @@ NUMBERS = """
 SELECT token, term FROM clawstate.memory_terms
 WHERE tenant = %(tenant)s AND token = ANY(%(tokens)s::text[])
 """
+# Each term by itself: the planner takes a few words for many terms, and would read all blocks.
 BLOCKS = """
 SELECT b.term, b.block, b.dense, b.size, b.most, b.least, b.ids, b.counts,
     CASE WHEN t.token = ANY(%(placed)s::text[]) THEN b.places ELSE '' END
-FROM clawstate.memory_terms t
-JOIN clawstate.memory_blocks b ON b.tenant = t.tenant AND b.term = t.term
-WHERE t.tenant = %(tenant)s AND t.token = ANY(%(tokens)s::text[]) ORDER BY b.term, b.block
+FROM (SELECT k.term, k.token FROM clawstate.memory_terms k
+    WHERE k.tenant = %(tenant)s AND k.token = ANY(%(tokens)s::text[]) OFFSET 0) t
+CROSS JOIN LATERAL (SELECT * FROM clawstate.memory_blocks r
+    WHERE r.tenant = %(tenant)s AND r.term = t.term OFFSET 0) b
+ORDER BY b.term, b.block
 """
 BLOCKS_OF = """
 SELECT term, block, dense, size, most, least, ids, counts,
