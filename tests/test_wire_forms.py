@@ -27,6 +27,7 @@ from clawstate.types import (
     Device,
     DeviceIdentity,
     DeviceToken,
+    DuplicateGroup,
     Explanation,
     Finding,
     Forgotten,
@@ -307,6 +308,12 @@ ROUND_TRIPS = {
         st.sampled_from(["successors", "position"]),
         st.lists(names).map(tuple),
         texts,
+    ),
+    DuplicateGroup: st.builds(
+        DuplicateGroup,
+        st.lists(names).map(tuple),
+        st.lists(scores).map(tuple),
+        st.integers(0),
     ),
     RetentionRule: rules,
     RetentionPolicy: st.builds(

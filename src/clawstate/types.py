@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clawstate.importers.openclaw import Report as OpenClawImport
     from clawstate.importers.report import Report as FileImport
     from clawstate.memory.capture.values import Captured, InboxItem, Provenance, Recall
+    from clawstate.memory.duplicates.values import DuplicateGroup
     from clawstate.memory.explanation import Explanation, LegScore, ScorePart
     from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
     from clawstate.memory.map.values import MapColumn, MapRegion, MemoryMap
@@ -80,6 +81,7 @@ __all__ = [
     "Device",
     "DeviceIdentity",
     "DeviceToken",
+    "DuplicateGroup",
     "EncryptionSummary",
     "Era",
     "Explanation",
@@ -191,6 +193,7 @@ _HOMES = {
     "RetentionReport": "clawstate.memory.retention",
     "RetentionPolicy": "clawstate.memory.retention",
     "Conflict": "clawstate.memory.versions",
+    "DuplicateGroup": "clawstate.memory.duplicates.values",
     "Reembedding": "clawstate.memory.replacement",
     "ScorePart": "clawstate.memory.explanation",
     "SessionEntry": "clawstate.stores.sessions.entry",

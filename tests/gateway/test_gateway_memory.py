@@ -113,3 +113,18 @@ def test_a_text_of_the_largest_size_is_kept(gateway: Gateway) -> None:
     assert kept.status == 201
     assert (refused.status, refused.error) == (413, "too_large")
     assert (chunked.status, chunked.error) == (413, "too_large")
+
+
+def test_near_duplicates_come_in_pages(gateway: Gateway) -> None:
+    """Groups of records that say the same come page by page; a bound out of range is refused."""
+    for text in ("Tea at five", "tea at  five", "A red bike", "a red BIKE"):
+        gateway.post("/api/v1/memory/records", {"text": text})
+    path = "/api/v1/memory/duplicates?limit=1"
+
+    first = gateway.get(path).json
+    second = gateway.get(f"{path}&after={first['next']}").json
+
+    assert [len(each["groups"][0]["records"]) for each in (first, second)] == [2, 2]
+    assert first["groups"][0]["similarities"] == [1, 1]
+    assert second["next"] is None
+    assert gateway.get(f"{path}&minSimilarity=0.5").status == 422

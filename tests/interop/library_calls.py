@@ -53,8 +53,8 @@ READING = {
     "encryption": "check choice is_on keys path problem resolve sealer source summary unlock",
     "identity": "check device_id get mismatch public_key verify",
     "matrix": "check known_device logins",
-    "memory": "archived check close conflicts explain find_ids get get_many history inbox"
-    " needs_optimizing now page recall records require"
+    "memory": "archived check close conflicts duplicates explain find_ids get get_many"
+    " history inbox needs_optimizing now page recall records require"
     " retention_policy search stats",
     "openclaw": "credentials problems sessions",
     "pairing": "check expires_at page pending stale",

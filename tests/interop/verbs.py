@@ -146,6 +146,7 @@ RECIPES: dict[str, Recipe] = {}
 READING: dict[str, tuple[str, ...]] = {
     "memory archived": (),
     "memory conflicts": (),
+    "memory duplicates": (),
     "memory explain": ("tea", "00000000-0000-4000-8000-000000000000"),
     "memory export": (),
     "memory inbox": (),

@@ -186,6 +186,7 @@ class AsyncMemory(Part[Memory]):
     find_ids = verb(Memory.find_ids)
     forget_history = verb(Memory.forget_history)
     conflicts = verb(Memory.conflicts)
+    duplicates = verb(Memory.duplicates)
     resolve = verb(Memory.resolve, embeds=True)
     retain = verb(Memory.retain)
     retention_policy = verb(Memory.retention_policy)

@@ -54,6 +54,7 @@ MORE_VERBS = {
         "memory_reembed",
         "memory_retention",
         "memory_conflicts",
+        "memory_duplicates",
         "memory_upkeep",
     ),
     "config": ("config_check", "config_edit", "config_history", "config_show"),

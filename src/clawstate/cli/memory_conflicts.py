@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.memory import NAMESPACE, memory
-from clawstate.cli.printing import inline
+from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
+from clawstate.cli.text_differences import marked
 from clawstate.memory.service.conflicts import CONFLICT_SIDES
 from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from clawstate.memory.records import MemoryRecord
     from clawstate.memory.service.conflicts import ConflictSide
     from clawstate.memory.versions import Conflict
 
 _SHOWN = 3
+_SIDES = "  yours", "  what the file says"
 
 
 @memory.command(examples=("clawstate memory conflicts",))
@@ -34,8 +38,12 @@ def conflicts(session: Session, /, *, namespace: str) -> None:
 
     'memory resolve' settles those with files.
     """
-    found = session.state.memory.conflicts(namespace=namespace)
-    lines = [line for each in found for line in _lines(each)]
+    store = session.state.memory
+    found = store.conflicts(namespace=namespace)
+    texts = {}
+    if not session.output.as_json:
+        texts = store.get_many([each for told in found for each in told.records[:_SHOWN]])
+    lines = [line for each in found for line in _lines(each, texts)]
     session.output.emit({"conflicts": to_wire(found)}, *(lines or ["nothing contradicts itself"]))
 
 
@@ -70,9 +78,26 @@ def resolve(session: Session, /, about: str, *, keep: ConflictSide) -> None:
     session.output.emit({"kept": keep, "gone": gone}, f"settled{went}")
 
 
-def _lines(conflict: Conflict) -> Iterator[str]:
-    named = conflict.records[:_SHOWN] if conflict.kind == "gone" else conflict.records
+def _lines(conflict: Conflict, texts: Mapping[str, MemoryRecord]) -> Iterator[str]:
+    named = conflict.records[:_SHOWN]
     others = len(conflict.records) + conflict.more - len(named)
-    also = f" and {others:,} more" if others else ""
-    yield f"{conflict.kind} of {inline(conflict.about)}: {', '.join(map(inline, named))}{also}"
+    yield style(f"{conflict.kind} of {inline(conflict.about)}", bold=True)
+    kept = [texts[each].text if each in texts else "" for each in named]
+    # Each with the first: of two records that is each with the other.
+    pairs = [marked(kept[0], each) for each in kept[1:]]
+    shown = [pairs[0][0] if len(pairs) == 1 else marked(kept[0], kept[0])[0]]
+    shown += [second for _, second in pairs]
+    for place, (name, text) in enumerate(zip(named, shown, strict=True)):
+        side = _SIDES[min(place, 1)] if conflict.kind == "edited" else ""
+        yield f"  {style(inline(name), fg='cyan')}{side}"
+        yield f"      {text}"
+    if others:
+        yield f"  and {others:,} more"
     yield f"  {conflict.advice}"
+    about = conflict.about if conflict.kind == "gone" else named[0]
+    if conflict.kind in ("edited", "left", "gone"):
+        sides = "mine|file|both" if conflict.kind == "edited" else "mine|file"
+        yield style(f"  clawstate memory resolve {quote(about)} --keep {sides}", dim=True)
+    else:
+        told = f"  clawstate memory supersede {quote(named[1])} {quote(named[0])}"
+        yield style(f"{told}    # the first one stays", dim=True)

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-_LAWS = ("record", "listing", "search", "import", "reembed", "version", "past", "retention")
+_LAWS = (
+    *("record", "listing", "search", "import", "reembed", "version", "past", "retention"),
+    "duplicate",
+)
 pytest.register_assert_rewrite(*(f"clawstate.testing.memory_{each}_laws" for each in _LAWS))
 
+from clawstate.testing.memory_duplicate_laws import DuplicateLaws
 from clawstate.testing.memory_import_laws import ImportLaws
 from clawstate.testing.memory_listing_laws import ListingLaws
 from clawstate.testing.memory_map_laws import MapLaws
@@ -31,6 +35,7 @@ class MemoryEngineSuite(
     PastLaws,
     RetentionLaws,
     MapLaws,
+    DuplicateLaws,
 ):
     """
     Every law that an engine of memory must keep; to be run by pytest.

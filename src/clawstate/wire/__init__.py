@@ -38,6 +38,7 @@ FORMS = {
     "clawstate.memory.explanation:ScorePart": "explanations:part",
     "clawstate.memory.filters:Filter": "filters:filter",
     "clawstate.memory.forgetting:Compaction": "memory:compaction",
+    "clawstate.memory.duplicates.values:DuplicateGroup": "versions:duplicates",
     "clawstate.memory.forgetting:Forgotten": "memory:forgotten",
     "clawstate.memory.forgetting:Receipt": "memory:receipt",
     "clawstate.memory.records:Hit": "memory:hit",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from clawstate.errors import InvalidError
+from clawstate.memory.duplicates.values import DuplicateGroup
 from clawstate.memory.retention import (
     Action,
     RetentionPolicy,
@@ -32,6 +34,27 @@ def read_conflict(document: Any) -> Conflict:
     kind = cast("ConflictKind", told.text("kind"))
     more = told.maybe_integer("more") or 0
     return Conflict(kind, told.texts("records"), told.text("about"), more)
+
+
+def write_duplicates(group: DuplicateGroup) -> dict[str, Any]:
+    """Return *group*."""
+    return {
+        "records": list(group.records),
+        "similarities": list(group.similarities),
+        "more": group.more,
+    }
+
+
+def read_duplicates(document: Any) -> DuplicateGroup:
+    """Return the group of *document*."""
+    told = Members(document, "duplicates")
+    similarities = document.get("similarities")
+    if not isinstance(similarities, list) or not all(
+        isinstance(each, (int, float)) and not isinstance(each, bool) for each in similarities
+    ):
+        raise InvalidError("duplicates.similarities", "is no list of numbers")
+    more = told.maybe_integer("more") or 0
+    return DuplicateGroup(told.texts("records"), tuple(map(float, similarities)), more)
 
 
 def write_rule(rule: RetentionRule) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -16,6 +16,10 @@ from clawstate.wire.schemas import memory as forms
 
 routes = Routes("memory")
 
+Similarity = Annotated[
+    float,
+    Query(alias="minSimilarity", ge=0.8, le=1, description="The least cosine of two alike."),
+]
 ItemId = Annotated[str, Path(description="The id of an item of the inbox.", max_length=4096)]
 
 
@@ -89,6 +93,13 @@ class Conflicts(TypedDict):
     """Records that contradict each other."""
 
     conflicts: list[forms.Conflict]
+
+
+class Duplicates(TypedDict):
+    """A page of groups of records that say nearly the same, and the cursor of the next one."""
+
+    groups: list[forms.DuplicateGroup]
+    next: str | None
 
 
 class Settlement(Body):
@@ -167,6 +178,25 @@ def supersede(state: Opened, body: Successor) -> Any:
 def conflicts(state: Opened, *, namespace: Namespace = "default") -> Any:
     """Return records that contradict each other, or the files they came from, with advice."""
     return {"conflicts": state.memory.conflicts(namespace=namespace)}
+
+
+@routes.read("/duplicates", Duplicates)
+def duplicates(
+    state: Opened,
+    *,
+    limit: Limit = PAGE_SIZE,
+    after: After = None,
+    min_similarity: Similarity = 0.95,
+    namespace: Namespace = "default",
+) -> Any:
+    """
+    Return groups of records that say nearly the same, the most alike first.
+
+    The first record of a group is the oldest; *similarities* are cosines to it. All records are
+    compared, which takes some seconds of 100,000; an unchanged memory answers again at once.
+    """
+    page = state.memory.duplicates(limit, after, min_similarity=min_similarity, namespace=namespace)
+    return {"groups": page.items, "next": page.after}
 
 
 @routes.write("/conflicts/resolve", Settled)

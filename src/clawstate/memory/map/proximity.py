@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
+F = TypeVar("F", bound=np.floating[Any])
 Places = NDArray[np.int32]
 Stop = Callable[[], None]
 """Is called between the steps of a long computation; raises to end it."""
@@ -30,7 +32,7 @@ def shuffle(count: int, name: str) -> NDArray[np.intp]:
     return np.argsort(drawn, kind="stable")
 
 
-def spread(vectors: Matrix, limit: int, name: str) -> Matrix:
+def spread(vectors: NDArray[F], limit: int, name: str) -> NDArray[F]:
     """Return *limit* of *vectors* from all over, or all of them."""
     if len(vectors) <= limit:
         return vectors
@@ -73,6 +75,28 @@ def neighbours(vectors: Matrix, count: int, stop: Stop) -> Places:
     return _compare_around(vectors, count, stop)
 
 
+def lists_around(
+    vectors: NDArray[np.floating], stop: Stop
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """
+    Yield places of vectors that lie together, and those, ascending, among which to look around.
+
+    Each place comes once in the first of them. *vectors* may be of float16.
+    """
+    centres = _centres(vectors, round(len(vectors) ** 0.5), stop)
+    lists = np.concatenate(
+        [nearest_places(centres, part, 1)[:, 0] for part in _parts(vectors, stop)]
+    )
+    order = np.argsort(lists, kind="stable")
+    bounds = np.searchsorted(lists[order], np.arange(len(centres) + 1))
+    for number, others in enumerate(nearest_places(centres, centres, _PROBED)):
+        stop()
+        own = order[bounds[number] : bounds[number + 1]]
+        if len(own):
+            parts = [order[bounds[each] : bounds[each + 1]] for each in others]
+            yield own, np.sort(np.concatenate(parts))
+
+
 def _compare_all(vectors: Matrix, count: int, stop: Stop) -> Places:
     found = np.empty((len(vectors), count), np.int32)
     halves = _halves(vectors)
@@ -87,22 +111,9 @@ def _compare_all(vectors: Matrix, count: int, stop: Stop) -> Places:
 
 
 def _compare_around(vectors: Matrix, count: int, stop: Stop) -> Places:
-    centres = _centres(vectors, round(len(vectors) ** 0.5), stop)
-    lists = np.concatenate(
-        [nearest_places(centres, part, 1)[:, 0] for part in _parts(vectors, stop)]
-    )
-    order = np.argsort(lists, kind="stable")
-    bounds = np.searchsorted(lists[order], np.arange(len(centres) + 1))
-    around = nearest_places(centres, centres, _PROBED)
     found = np.empty((len(vectors), count), np.int32)
-    for number, others in enumerate(around):
-        stop()
-        own = order[bounds[number] : bounds[number + 1]]
-        if not len(own):
-            continue
-        among = np.sort(np.concatenate([order[bounds[each] : bounds[each + 1]] for each in others]))
-        if len(among) <= count:
-            among = np.arange(len(vectors))
+    for own, around in lists_around(vectors, stop):
+        among = around if len(around) > count else np.arange(len(vectors))
         candidates, halves = vectors[among], _halves(vectors[among])
         for start in range(0, len(own), _BLOCK):
             rows = own[start : start + _BLOCK]
@@ -115,9 +126,9 @@ def _compare_around(vectors: Matrix, count: int, stop: Stop) -> Places:
     return found
 
 
-def _centres(vectors: Matrix, count: int, stop: Stop) -> Matrix:
+def _centres(vectors: NDArray[np.floating], count: int, stop: Stop) -> Matrix:
     """Return *count* centres that lie among *vectors* as those do."""
-    sample = spread(vectors, max(_SAMPLE, 32 * count), "clawstate map centres")
+    sample = spread(vectors, max(_SAMPLE, 32 * count), "clawstate map centres").astype(np.float32)
     centres = sample[np.sort(shuffle(len(sample), "clawstate map first centres")[:count])].copy()
     for _ in range(_ROUNDS):
         nearest = np.concatenate(
@@ -130,9 +141,10 @@ def _centres(vectors: Matrix, count: int, stop: Stop) -> Matrix:
     return centres
 
 
-def _parts(vectors: Matrix, stop: Stop) -> list[Matrix]:
+def _parts(vectors: NDArray[np.floating], stop: Stop) -> Iterator[Matrix]:
     stop()
-    return [vectors[start : start + _PART] for start in range(0, len(vectors), _PART)]
+    for start in range(0, len(vectors), _PART):
+        yield vectors[start : start + _PART].astype(np.float32, copy=False)
 
 
 def _halves(vectors: Matrix) -> Matrix:

@@ -2,13 +2,22 @@
 
 from clawstate.memory.service.capture import CaptureVerbs
 from clawstate.memory.service.conflicts import ConflictVerbs
+from clawstate.memory.service.duplicates import DuplicateVerbs
 from clawstate.memory.service.listing import ListVerbs
 from clawstate.memory.service.mapping import MapVerbs
 from clawstate.memory.service.retention import RetentionVerbs
 from clawstate.memory.service.searching import SearchVerbs
 
 
-class Memory(CaptureVerbs, ConflictVerbs, ListVerbs, SearchVerbs, MapVerbs, RetentionVerbs):
+class Memory(
+    CaptureVerbs,
+    ConflictVerbs,
+    DuplicateVerbs,
+    ListVerbs,
+    SearchVerbs,
+    MapVerbs,
+    RetentionVerbs,
+):
     """
     Long-term memory: records in, the right ones out (specification sections 6 and 7).
 

@@ -22,6 +22,7 @@ from clawstate.memory.upkeep import lend_in_process
 
 if TYPE_CHECKING:
     from clawstate.memory.capture.inbox import Inbox
+    from clawstate.memory.duplicates.index import DuplicateIndex
     from clawstate.memory.map.background import BackgroundLayout
     from clawstate.memory.map.index import MapIndex
     from clawstate.memory.retention import RetentionPolicy
@@ -78,6 +79,14 @@ class MemoryParts:
         from clawstate.records.inmemory import InMemoryBackend  # noqa: PLC0415 - rarely needed
 
         return Inbox(InMemoryBackend().collection(INBOX), clock=self._clock)
+
+    @cached_property
+    def _duplicates(self) -> DuplicateIndex:
+        """Which records say nearly the same."""
+        load_modules("clawstate.memory.duplicates.index")
+        from clawstate.memory.duplicates.index import DuplicateIndex  # noqa: PLC0415 - loads numpy
+
+        return DuplicateIndex(self._engine, self._clock)
 
     @cached_property
     def _map(self) -> MapIndex:

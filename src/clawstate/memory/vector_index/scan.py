@@ -19,8 +19,10 @@ Rows = NDArray[np.intp]
 
 Distances = NDArray[np.uint8] | NDArray[np.uint16]
 
-_BLOCK = 65_536  # rows in one step: what is counted stays in the cache of the processor
-_IN_A_BYTE = 4  # words of bits whose distances are kept in a byte
+# Words of bits in one step: few long steps, for between two of them threads wait for each other.
+_BLOCK = 1 << 20
+_SUMMED = 3  # words whose bits are counted in a byte
+IN_A_BYTE = 4  # words of bits whose distances are kept in a byte
 _SAMPLE = 4_096
 _OUTLIERS = 20  # one of so many hits may lie anywhere
 _STEP = 512  # rows of int16 that are made floats at once
@@ -33,24 +35,26 @@ def distances(columns: Bits, bits: Bits) -> Distances:
 
     Of 256 bits those of the last word count 63 at most, so that the number fits a byte.
     """
-    count = columns.shape[1]
-    is_narrow = len(bits) <= _IN_A_BYTE
+    words, count = columns.shape
+    is_narrow = words <= IN_A_BYTE
     total: Distances = np.empty(count, np.uint8) if is_narrow else np.empty(count, np.uint16)
     # Made here and not kept: several threads scan at once.
-    room = min(count, _BLOCK)
-    differing, counted = np.empty(room, np.uint64), np.empty(room, np.uint8)
-    for start in range(0, count, _BLOCK):
-        end = min(start + _BLOCK, count)
-        out, words, ones = total[start:end], differing[: end - start], counted[: end - start]
-        for number, word in enumerate(bits):
-            np.bitwise_xor(columns[number, start:end], word, out=words)
-            np.bitwise_count(words, out=ones)
-            if is_narrow and number == _IN_A_BYTE - 1:
-                np.minimum(ones, 63, out=ones)
-            if number:
-                np.add(out, ones, out=out)
-            else:
-                out[:] = ones
+    room = max(1, min(count, _BLOCK // max(words, 1)))
+    differing, counted = np.empty((words, room), np.uint64), np.empty((words, room), np.uint8)
+    for start in range(0, count, room):
+        end = min(start + room, count)
+        out, many, ones = total[start:end], differing[:, : end - start], counted[:, : end - start]
+        np.bitwise_xor(columns[:, start:end], bits[:, np.newaxis], out=many)
+        np.bitwise_count(many, out=ones)
+        if is_narrow:
+            if words == IN_A_BYTE:
+                np.minimum(ones[-1], 63, out=ones[-1])
+            np.add.reduce(ones, axis=0, dtype=np.uint8, out=out)
+            continue
+        out[:] = np.add.reduce(ones[:_SUMMED], axis=0, dtype=np.uint8)
+        for first in range(_SUMMED, words, _SUMMED):
+            part = np.add.reduce(ones[first : first + _SUMMED], axis=0, dtype=np.uint8)
+            np.add(out, part, out=out)
     return total
 
 
@@ -81,11 +85,13 @@ class Narrowed(NamedTuple):
         at = self.near.searchsorted(rows)
         steps = (self.head, self.head[at]), (self.whole[self.chosen], self.whole[at])
         # Where bits tell little, what is the nearest lies anywhere, also at the edge and beyond it.
-        return all(
-            2 * np.count_nonzero(reached <= np.sort(far)[-1 - len(far) // _OUTLIERS])
-            <= len(reached)
-            for reached, far in steps
-        )
+        return all(are_nearest(every, hits, part=2) for every, hits in steps)
+
+
+def are_nearest(every: Distances, hits: Distances, *, part: int) -> bool:
+    """Tell whether *hits*, but for outliers, are of the nearest *part*th of *every* row."""
+    bar = np.sort(hits)[-1 - len(hits) // _OUTLIERS]
+    return part * int(np.count_nonzero(every <= bar)) <= len(every)
 
 
 def narrow(

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clawstate.memory.vector_index import scan
-from clawstate.memory.vector_index.codes import Bits, Codes, Matrix, quantise
+from clawstate.memory.vector_index.arrays import Arrays
+from clawstate.memory.vector_index.codes import Bits, Codes, Matrix
 from clawstate.memory.vector_index.scan import Rows
 from clawstate.memory.vector_index.source import Batch, Coded, Keys
 
@@ -42,8 +43,6 @@ _FEW = 200  # hits
 _READ = 1_000
 """Of candidates that are not in memory so many are read, or four times as many as are wanted."""
 _SHARE = 50  # one of so many rows that a filter lets through is compared
-_BUDGET = 512 << 20
-"""Bytes of int16 rows in memory; the vectors of others are read whenever they are candidates."""
 
 
 def is_small(count: int) -> bool:
@@ -51,51 +50,12 @@ def is_small(count: int) -> bool:
     return count <= EXACT
 
 
-class _Arrays:
-    """Room for *capacity* vectors. Pages of it that nobody writes to take no memory."""
-
-    def __init__(self, dimensions: int, words: int, capacity: int) -> None:
-        self.capacity = capacity
-        self.keys = np.empty(capacity, np.int64)
-        self.scopes = np.empty(capacity, np.int64)
-        self.empty = np.zeros(capacity, np.bool_)  # vectors of zeros, which are near to nothing
-        self.columns: Bits = np.empty((words, capacity), np.uint64)
-        self.coded = 0  # rows that have their bits, from the first on
-        room = max(1, min(capacity, _BUDGET // (2 * dimensions)))
-        self.rows = np.empty((room, dimensions), np.int16)
-        self.scales = np.zeros(room, np.float32)  # 0: the row is not in memory
-
-    def copy_from(self, other: _Arrays, count: int) -> None:
-        self.keys[:count] = other.keys[:count]
-        self.scopes[:count] = other.scopes[:count]
-        self.empty[:count] = other.empty[:count]
-        self.columns[:, : other.coded] = other.columns[:, : other.coded]
-        self.coded = other.coded
-        loaded = np.flatnonzero(other.scales[:count])
-        self.rows[loaded] = other.rows[loaded]
-        self.scales[loaded] = other.scales[loaded]
-
-    def load(self, places: Rows, vectors: Matrix) -> None:
-        """Keep *vectors* as the rows at *places*, ascending, as far as there is room."""
-        fitting = int(np.searchsorted(places, len(self.rows)))
-        rows, scales = quantise(vectors[:fitting])
-        self.rows[places[:fitting]] = rows
-        # The scales last: who sees one, in another thread, finds the row complete.
-        self.scales[places[:fitting]] = scales
-
-    def holds(self, rows: Rows) -> bool:
-        """Tell whether all of *rows*, ascending, are in memory."""
-        if not len(rows):
-            return True
-        return bool(rows[-1] < len(self.scales) and self.scales[rows].all())
-
-
 @dataclass(frozen=True, slots=True)
 class View:
     """The first `count` rows of some arrays, without those that are `dead`."""
 
     codes: Codes
-    arrays: _Arrays
+    arrays: Arrays
     count: int = 0
     dead: NDArray[np.bool_] | None = None
     # Worked out once for each view, and never handed on: rows that die later would stay in them.
@@ -144,6 +104,10 @@ class View:
             found = self._best_by_head(query, limit, among, fetch)
             if found is not None:
                 return found
+        elif breadth == 1 and self.codes.words > scan.IN_A_BYTE:
+            found = self._best_of_fewer(query, limit, among, fetch)
+            if found is not None:
+                return found
         rows = self._alive(self._candidates(query, limit, among, breadth))
         if breadth and not self.arrays.holds(rows):
             rows = self._nearer(query, rows, max(_READ, 4 * limit))
@@ -175,6 +139,35 @@ class View:
             return None
         inside = np.sort(hits) if among is None else among.searchsorted(np.sort(hits))
         return (self.keys[hits], cosines[best]) if found.are_inside(inside) else None
+
+    def _best_of_fewer(
+        self, query: Matrix, limit: int, among: Rows | None, fetch: Fetch
+    ) -> tuple[Keys, Matrix] | None:
+        """Return what `best` does; the more bits, the fewer rows are compared. None: cannot."""
+        count = self.count if among is None else len(among)
+        usual = _CANDIDATES[limit > _FEW]
+        least = max(usual * scan.IN_A_BYTE // self.codes.words, 10 * limit)
+        if among is not None and count > _SHARE * least:
+            return None
+        if least >= usual or count <= 2 * usual or self._are_compared_whole(among, count):
+            return None
+        far = scan.distances(self._columns(among), self.codes.bits(query[np.newaxis])[0])
+        if among is None:
+            far[self._not_alive()] = np.iinfo(far.dtype).max
+        for enough in (least, usual):
+            chosen = scan.closest(far, enough)
+            if chosen is None:
+                return None
+            rows = self._alive(chosen if among is None else among[chosen])
+            if not self.arrays.holds(rows):
+                return None
+            rows, cosines = self._cosines(query, rows, fetch)
+            best = scan.top(cosines, limit)
+            hits = np.sort(rows[best])
+            reached = far[hits if among is None else among.searchsorted(hits)]
+            if len(hits) and (enough == usual or scan.are_nearest(far[chosen], reached, part=3)):
+                return self.keys[rows[best]], cosines[best]
+        return None
 
     def likely(self, query: Matrix, count: int, among: Rows | None) -> Keys:
         """Return, ascending, *count* keys or some more, the nearest by bits; else all *among*."""
@@ -285,7 +278,7 @@ class VectorTable:
     """The codes of one database; whoever changes them holds a lock of its own."""
 
     def __init__(self, codes: Codes, *, expected: int = 0, centred: bool = False) -> None:
-        self.view = View(codes, _Arrays(codes.dimensions, codes.words, expected * 5 // 4 + 1024))
+        self.view = View(codes, Arrays(codes.dimensions, codes.words, expected * 5 // 4 + 1024))
         self._centred = centred
         self._loaded = 0  # rows from the first on that were loaded, or tried
 
@@ -354,19 +347,19 @@ class VectorTable:
         view.arrays.load(places, batch.vectors[here])
         self._loaded = int(np.searchsorted(view.keys, batch.keys[-1], side="right"))
 
-    def _with_room(self, keys: Keys, scopes: Keys, empty: NDArray[np.bool_]) -> tuple[_Arrays, int]:
+    def _with_room(self, keys: Keys, scopes: Keys, empty: NDArray[np.bool_]) -> tuple[Arrays, int]:
         arrays, start = self.view.arrays, self.view.count
         end = start + len(keys)
         if end > arrays.capacity:
             codes = self.view.codes
             # Room for as many again, or single additions would copy everything each time.
-            arrays = _Arrays(codes.dimensions, codes.words, 2 * end)
+            arrays = Arrays(codes.dimensions, codes.words, 2 * end)
             arrays.copy_from(self.view.arrays, start)
         arrays.keys[start:end], arrays.scopes[start:end] = keys, scopes
         arrays.empty[start:end] = empty
         return arrays, start
 
-    def _code(self, arrays: _Arrays, count: int, end: int) -> None:
+    def _code(self, arrays: Arrays, count: int, end: int) -> None:
         """Make the bits of the first *count* of *end* rows, as far as they have none."""
         if not self._centred:
             self._centred = True
@@ -379,7 +372,7 @@ class VectorTable:
             arrays.columns[:, part] = self.view.codes.bits(vectors).T
             arrays.coded = part.stop
 
-    def _show(self, arrays: _Arrays, count: int) -> None:
+    def _show(self, arrays: Arrays, count: int) -> None:
         dead = self.view.dead
         if dead is not None:
             dead = np.concatenate([dead, np.zeros(count - len(dead), np.bool_)])

@@ -169,6 +169,14 @@ class Conflict(TypedDict):
     advice: str
 
 
+class DuplicateGroup(TypedDict):
+    """Records that say nearly the same, the oldest first, with the cosine of each to that."""
+
+    records: list[str]
+    similarities: list[float]
+    more: int
+
+
 class RetentionReport(TypedDict):
     """What was archived and forgotten."""
 
