@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clawstate.cli.text_differences import marked
+from clawstate.cli.text_differences import mark_differences
 
 TEA = "Ada prefers green tea in the morning"
 
@@ -52,7 +52,7 @@ def test_long_texts_are_cut_around_what_differs() -> None:
     """Of long texts only what is around the differences is shown."""
     long = " ".join(f"word{number}" for number in range(200))
 
-    first, second = marked(f"{long} old {long}", f"{long} new {long}")
+    first, second = mark_differences(f"{long} old {long}", f"{long} new {long}")
 
     assert first.startswith("... word194")
     assert "[-old-]" in first

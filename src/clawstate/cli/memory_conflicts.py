@@ -13,7 +13,7 @@ from clawstate.cli.command import pass_session
 from clawstate.cli.memory import NAMESPACE, memory
 from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
-from clawstate.cli.text_differences import marked
+from clawstate.cli.text_differences import mark_differences
 from clawstate.memory.service.conflicts import CONFLICT_SIDES
 from clawstate.quantities import number_of
 from clawstate.wire import to_wire
@@ -84,8 +84,8 @@ def _lines(conflict: Conflict, texts: Mapping[str, MemoryRecord]) -> Iterator[st
     yield style(f"{conflict.kind} of {inline(conflict.about)}", bold=True)
     kept = [texts[each].text if each in texts else "" for each in named]
     # Each with the first: of two records that is each with the other.
-    pairs = [marked(kept[0], each) for each in kept[1:]]
-    shown = [pairs[0][0] if len(pairs) == 1 else marked(kept[0], kept[0])[0]]
+    pairs = [mark_differences(kept[0], each) for each in kept[1:]]
+    shown = [pairs[0][0] if len(pairs) == 1 else mark_differences(kept[0], kept[0])[0]]
     shown += [second for _, second in pairs]
     for place, (name, text) in enumerate(zip(named, shown, strict=True)):
         side = _SIDES[min(place, 1)] if conflict.kind == "edited" else ""

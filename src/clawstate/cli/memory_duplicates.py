@@ -12,7 +12,7 @@ from clawstate.cli.memory import NAMESPACE, memory
 from clawstate.cli.options import next_page, page_options
 from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
-from clawstate.cli.text_differences import marked
+from clawstate.cli.text_differences import mark_differences
 from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
@@ -64,7 +64,7 @@ def _lines(group: DuplicateGroup, texts: Mapping[str, MemoryRecord]) -> Iterator
     first = texts.get(group.records[0])
     original = "" if first is None else first.text
     yield f"{style(f'{group.similarity:.2f}', bold=True)}  {inline(group.records[0])}"
-    yield f"      {marked(original, original)[0]}"
+    yield f"      {mark_differences(original, original)[0]}"
     pairs = zip(group.records[1:_SHOWN], group.similarities[1:_SHOWN], strict=True)
     for name, similarity in pairs:
         record = texts.get(name)
@@ -72,6 +72,6 @@ def _lines(group: DuplicateGroup, texts: Mapping[str, MemoryRecord]) -> Iterator
         if record is not None and record.text == original:
             yield style("      the same text", dim=True)
         elif record is not None:
-            yield f"      {marked(original, record.text)[1]}"
+            yield f"      {mark_differences(original, record.text)[1]}"
     if others := len(group.records[_SHOWN:]) + group.more:
         yield f"      and {number_of(others, 'more record')}"

@@ -14,7 +14,7 @@ _COMPARED = 600  # words of a side that are compared; the time grows with their 
 _WORD = re.compile(r"\S+")
 
 
-def marked(first: str, second: str) -> tuple[str, str]:
+def mark_differences(first: str, second: str) -> tuple[str, str]:
     """
     Return both texts in one line each, with `[-...-]` and `{+...+}` around what differs.
 
@@ -38,7 +38,7 @@ def _line(parts: list[tuple[list[str], bool]], before: str, after: str, colour: 
         if room <= 0:
             break
         if is_same:
-            kept = list(_shortened(words, is_first=not place, is_last=place == len(parts) - 1))
+            kept = list(_shorten(words, is_first=not place, is_last=place == len(parts) - 1))
             room -= len(kept)
             shown.append(inline(" ".join(kept)))
         elif words:
@@ -52,7 +52,7 @@ def _line(parts: list[tuple[list[str], bool]], before: str, after: str, colour: 
     return " ".join([*shown, "..."])
 
 
-def _shortened(words: list[str], *, is_first: bool, is_last: bool) -> Iterator[str]:
+def _shorten(words: list[str], *, is_first: bool, is_last: bool) -> Iterator[str]:
     """Yield *words* that are the same, without those that are far from what differs."""
     if is_first and is_last:
         yield from words[:_MOST]

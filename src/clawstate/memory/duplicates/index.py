@@ -97,7 +97,7 @@ def _read(reading: Reading, chosen: Filter, now: float) -> tuple[list[_Row], Mat
             rows.append(_Row(record.id, record.namespace, text, ends))
         parts.append(_units(alive, found.vectors.keys.tolist(), found.vectors.matrix))
     width = max((part.shape[1] for part in parts), default=0)
-    return rows, np.vstack([_widened(part, width) for part in parts]) if parts else _nothing(0, 0)
+    return rows, np.vstack([_widen(part, width) for part in parts]) if parts else _zeros(0, 0)
 
 
 def _units(keys: list[int], having: list[int], matrix: Matrix) -> Matrix:
@@ -106,7 +106,7 @@ def _units(keys: list[int], having: list[int], matrix: Matrix) -> Matrix:
     lengths[lengths == 0] = 1
     units = matrix / lengths
     places = {key: place for place, key in enumerate(having)}
-    found = _nothing(len(keys), matrix.shape[1])
+    found = _zeros(len(keys), matrix.shape[1])
     here = [(row, places[key]) for row, key in enumerate(keys) if key in places]
     if here:
         into, out = np.array(here).T
@@ -114,14 +114,14 @@ def _units(keys: list[int], having: list[int], matrix: Matrix) -> Matrix:
     return found
 
 
-def _nothing(count: int, width: int) -> Matrix:
+def _zeros(count: int, width: int) -> Matrix:
     found: Matrix = np.zeros((count, width), np.float16)
     return found
 
 
-def _widened(part: Matrix, width: int) -> Matrix:
+def _widen(part: Matrix, width: int) -> Matrix:
     # A page of which no record has a vector does not know how long they are.
-    return part if part.shape[1] == width else _nothing(len(part), width)
+    return part if part.shape[1] == width else _zeros(len(part), width)
 
 
 def _groups(rows: list[_Row], vectors: Matrix, bound: float) -> Iterator[DuplicateGroup]:
