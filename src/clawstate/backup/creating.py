@@ -363,7 +363,9 @@ def _is_version(place: str) -> bool:
 
 def _is_made_here(place: str) -> bool:
     """Tell whether a change of the copied configuration made the file at *place*."""
-    return place.startswith(".config-history/") and "/.locks/" not in place
+    # A state whose engine an argument names, or the environment, may have had no configuration.
+    is_settings = place in {"openclaw.json", "clawstate.json"}
+    return is_settings or (place.startswith(".config-history/") and "/.locks/" not in place)
 
 
 def _copy_file(path: Path, target: Path, status: os.stat_result) -> None:
