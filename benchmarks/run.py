@@ -45,6 +45,7 @@ PARTS = (
     "feed",
     "map",
     "postgres",
+    "server_search",
 )
 NAMED = (
     "clawstate",

@@ -37,7 +37,8 @@ class Script:
     def ask(self, sql: str, **bound: Any) -> int:
         """Add a statement; returns the number of its rows in what `send` returns."""
         self._wanted.append(len(self._parts))
-        self._parts.append(self._cursor.mogrify(sql, {"tenant": self._tenant, **bound}))
+        values = {name: _plain(each) for name, each in bound.items()}
+        self._parts.append(self._cursor.mogrify(sql, {"tenant": self._tenant, **values}))
         return len(self._wanted) - 1
 
     def send(self) -> list[list[Row]]:
@@ -50,3 +51,10 @@ class Script:
                 found.append(cursor.fetchall())
             cursor.nextset()
         return found
+
+
+def _plain(value: Any) -> Any:
+    """Return a list of numbers as PostgreSQL writes it, which the driver does one by one."""
+    if isinstance(value, list) and value and type(value[0]) is int:
+        return "{" + ",".join(map(str, value)) + "}"
+    return value
