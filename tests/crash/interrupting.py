@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from clawstate.errors import InvalidError, NotFoundError, StateWarning
 
 SOURCE = Path(clawstate.__file__).parent
 PATIENCE = 5.0  # seconds that anybody may wait for another
+HANGS = 240  # seconds after which a step hangs, and the stacks of all threads are told
 HOLDING = ("files/", "sqlite/", "interrupts/", "records/", "caches/", "state/")
 SESSION = "0a7d1b1e-0000-4000-8000-000000000001"
 
@@ -300,6 +302,7 @@ class Trial:
 
     def end(self):
         """Return what was found."""
+        faulthandler.cancel_dump_traceback_later()
         self._agent.state.close()
         found = self._witness.does(*STEPS)
         self._witness.close()
@@ -311,6 +314,7 @@ class Trial:
     def _try(self, step, interruption):
         self._number += 2
         number, raised = self._number, None
+        faulthandler.dump_traceback_later(HANGS, exit=True)
         self._ledger.begun(step, number)
         try:
             with interruption:

@@ -15,7 +15,7 @@ from clawstate.memory.feedback import MOST_IN_COMMON, terms_in_common, weight_in
 from clawstate.memory.postings.holders import Holders, find_holders, idf, phrase, union
 from clawstate.memory.postings.scoring import Allowed, Docs, best, exact_scores
 from clawstate.memory.postings.snapshot import Snapshot
-from clawstate.memory.postings.store import BLOCK, PostingStore
+from clawstate.memory.postings.store import BLOCK, PostingReads
 from clawstate.memory.postings.tail import Ints
 from clawstate.memory.reading import Scores, Shortlist, WordQuery
 from clawstate.memory.stemming import LANGUAGE_MARKS, query_terms
@@ -44,7 +44,7 @@ class _Part(NamedTuple):
 class WordSearch:
     """*query* in the state *snapshot* of *store*; raises `ValueError` for damage."""
 
-    def __init__(self, store: PostingStore, snapshot: Snapshot, query: WordQuery) -> None:
+    def __init__(self, store: PostingReads, snapshot: Snapshot, query: WordQuery) -> None:
         self._store = store
         self._snapshot = snapshot
         named, placed = named_tokens(query)
@@ -318,7 +318,7 @@ _LOOKED_AT = 10  # of the best: which of them holds the most of the query
 
 
 def marks(
-    store: PostingStore, snapshot: Snapshot, sets: Sequence[Sequence[str]]
+    store: PostingReads, snapshot: Snapshot, sets: Sequence[Sequence[str]]
 ) -> tuple[list[list[Holders]], list[list[int]]]:
     """Return who has the marks of each of *sets*, and their numbers, for `Allowed`."""
     numbers: Mapping[str, int] = store.numbers(each for group in sets for each in group)

@@ -41,8 +41,8 @@ def fold(store: PostingStore) -> Fold | None:
     """
     Return the present tail of *store* merged into its blocks; None for an empty one.
 
-    Nothing is written: `PostingStore.publish` does, if nobody was faster. Raises `ValueError` for
-    blocks that cannot be decoded.
+    Nothing is written: the engine does that, if nobody was faster. Raises `ValueError` for blocks
+    that cannot be decoded.
     """
     totals = store.totals()
     batches = store.tail(0)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clawstate.memory.postings.folding import LOW
 from clawstate.memory.postings.snapshot import K1, Snapshot
-from clawstate.memory.postings.store import BLOCK, MOST, PostingStore
+from clawstate.memory.postings.store import BLOCK, MOST, PostingReads
 from clawstate.memory.postings.tail import Ints
 from clawstate.memory.postings.term_blocks import Part, Places, TermBlocks
 
@@ -51,7 +51,7 @@ def idf(documents: int, frequency: int) -> float:
 
 def find_holders(
     snapshot: Snapshot,
-    store: PostingStore,
+    store: PostingReads,
     terms: Mapping[int, int],
     placed: Collection[int] = (),
 ) -> dict[int, Holders]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clawstate.memory.postings.folding import LOW, arrays
-from clawstate.memory.postings.store import BLOCK, FIELDS, PostingStore, Totals
+from clawstate.memory.postings.store import BLOCK, FIELDS, PostingReads, PostingStore, Totals
 from clawstate.memory.postings.tail import Ints, Tail
 from clawstate.memory.postings.term_blocks import BUDGET, BUDGET_EACH, BlockLengths, TermCache
 
@@ -51,7 +51,7 @@ class Snapshot:
             for block in sorted(set((gone >> BLOCK).tolist()))
         }
 
-    def present(self, store: PostingStore, marks: Mapping[str, str]) -> list[str]:
+    def present(self, store: PostingReads, marks: Mapping[str, str]) -> list[str]:
         """Return what those of *marks* stand for that any document has had since the last fold."""
         # Asked by each search, and always of the same marks.
         if self._present is None or self._present[0] is not marks:

@@ -117,8 +117,8 @@ class Fold:
     terms: Sequence[int] = ()
 
 
-class PostingStore(Protocol):
-    """Where postings lie. All calls of one search see one state."""
+class PostingReads(Protocol):
+    """What a search asks of postings. All calls of one search see one state."""
 
     def totals(self) -> Totals:
         """Return the counts."""
@@ -135,14 +135,15 @@ class PostingStore(Protocol):
     def blocks(self, terms: Sequence[int], placed: Collection[int]) -> list[Block]:
         """Return the blocks of *terms*, with places for those in *placed*, ordered by key."""
 
+
+class PostingStore(PostingReads, Protocol):
+    """Where postings lie: what folds and checks ask beyond what a search does."""
+
     def at(self, keys: Sequence[int]) -> list[Block]:
         """Return the whole blocks of these keys."""
 
     def lengths(self, blocks: Collection[int] | None = None) -> list[Lengths]:
         """Return the lengths of all blocks, or of *blocks*."""
-
-    def publish(self, fold: Fold) -> bool:
-        """Put *fold* in the place of what it merged; False where `epoch` is another by now."""
 
 
 def pack(documents: Sequence[Document]) -> bytes:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clawstate.interrupts import Mutex
 from clawstate.memory.postings.folding import LOW
-from clawstate.memory.postings.store import BLOCK, Block, PostingStore
+from clawstate.memory.postings.store import BLOCK, Block, PostingReads
 
 Part: TypeAlias = tuple[NDArray[np.uint16] | None, NDArray[np.uint8]]
 """The low halves of documents' numbers and the counts; None: a count for each document."""
@@ -179,7 +179,7 @@ class TermCache:
 
     def find(
         self,
-        store: PostingStore,
+        store: PostingReads,
         lengths: BlockLengths,
         terms: Collection[int],
         placed: Collection[int] = (),
@@ -206,7 +206,7 @@ class TermCache:
         known = self._kept.get(term)
         return known is not None and (known.is_placed or not is_placed)
 
-    def sizes(self, store: PostingStore, terms: Collection[int]) -> dict[int, int]:
+    def sizes(self, store: PostingReads, terms: Collection[int]) -> dict[int, int]:
         """Return how many documents the blocks of *terms* hold."""
         found: dict[int, int] = {}
         for term in terms:

@@ -11,7 +11,6 @@ from clawstate.memory.postings.store import (
     Batch,
     Block,
     Document,
-    Fold,
     Kind,
     Lengths,
     Totals,
@@ -82,7 +81,3 @@ class InMemoryPostings:
     def lengths(self, blocks: Collection[int] | None = None) -> list[Lengths]:  # noqa: ARG002
         """Return nothing."""
         return []
-
-    def publish(self, fold: Fold) -> bool:  # noqa: ARG002
-        """Return False: nothing waits for a fold."""
-        return False

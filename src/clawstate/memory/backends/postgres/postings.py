@@ -152,10 +152,6 @@ class PostgresPostings:
         rows = self._in.rows(_LENGTHS, every=blocks is None, blocks=[*(blocks or ())])
         return [Lengths(*row) for row in rows]
 
-    def publish(self, fold: Fold) -> bool:
-        """Raise `NotImplementedError`: `folds` publishes, which knows what was merged."""
-        raise NotImplementedError(fold.epoch)
-
     def put(self, fold: Fold) -> None:
         """Write the blocks and lengths of *fold*."""
         kept = [each for each in fold.blocks if each.size]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class WordReads:
     """
-    A `PostingStore` of one snapshot, which begins with its making.
+    `PostingReads` of one snapshot, which begins with its making.
 
     What a search will need is asked ahead (`ask_words`, `take_words`), and found here then; all
     else is asked when it is needed. Of *known*, a state seen before, nothing is read again.
@@ -108,14 +108,6 @@ class WordReads:
         """Return the blocks of *terms*, with places for those in *placed*."""
         held = self._blocks_of(terms, placed)
         return [each for term in sorted(terms) for each in held.get(term, ())]
-
-    def at(self, keys: Sequence[int]) -> list[Block]:
-        """Raise `NotImplementedError`: searches ask for terms."""
-        raise NotImplementedError(keys)
-
-    def lengths(self, blocks: Collection[int] | None = None) -> list[Lengths]:
-        """Raise `NotImplementedError`: the state of the lists has them."""
-        raise NotImplementedError(blocks)
 
     def publish(self, fold: Fold) -> bool:
         """Return False: a search merges nothing."""
