@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from embedding_server import serving
+from warm_commands import warm_commands
 
 ROOT = Path(__file__).parents[1]
 INSTALLED = Path(sys.executable).parent
@@ -191,8 +192,20 @@ def use_openclaw(place: Path) -> None:
     (sessions / "s1.jsonl").write_text(json.dumps(said) + "\n")
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Path]:
+    """Serve what is installed from a process that has loaded it."""
+    with warm_commands() as folder:
+        yield folder
+
+
 def run(
-    page: Path, *, clone: Path, home: Path, without: tuple[str, ...] = ("make test",)
+    page: Path,
+    *,
+    clone: Path,
+    home: Path,
+    without: tuple[str, ...] = ("make test",),
+    commands_in: Path = INSTALLED,
 ) -> Iterator[tuple[Step, int, list[str]]]:
     """Type the steps of *page* into one shell in *clone*; yield each with what came of it."""
     todo = [each for each in steps(page) if each.text.partition(" #")[0].strip() not in without]
@@ -210,7 +223,8 @@ def run(
     kept = {name: os.environ[name] for name in os.environ if name.startswith(("PIP_", "UV_"))}
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", **kept}
     if "make run" in without:
-        environment |= {"PATH": f"{home}/bin:{INSTALLED}:{os.environ['PATH']}", "EDITOR": "true"}
+        places = (f"{home}/bin", str(commands_in), str(INSTALLED), os.environ["PATH"])
+        environment |= {"PATH": ":".join(places), "EDITOR": "true"}
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy"):
         if name in os.environ:
             environment[name] = os.environ[name]
@@ -247,7 +261,7 @@ def test_a_page_works_as_it_is_written(clone: Path, home: Path, page: str) -> No
     assert not mistakes(run(clone / page, clone=clone, home=home))
 
 
-def test_the_page_on_servers_works(tmp_path: Path) -> None:
+def test_the_page_on_servers_works(tmp_path: Path, warm: Path) -> None:
     """The page on servers for embeddings works with one that listens where the page says."""
     home, desk, page = tmp_path / "home", tmp_path / "desk", tmp_path / "page.md"
     desk.mkdir()
@@ -256,7 +270,8 @@ def test_the_page_on_servers_works(tmp_path: Path) -> None:
         page.write_text(
             (ROOT / SERVED).read_text().replace("http://localhost:11434/v1", server.url)
         )
-        wrong = mistakes(run(page, clone=desk, home=home, without=SET_UP))
+        results = run(page, clone=desk, home=home, without=SET_UP, commands_in=warm)
+        wrong = mistakes(results)
 
     assert not wrong
     assert {each.body["model"] for each in server.requests} == {"nomic-embed-text"}
@@ -265,16 +280,16 @@ def test_the_page_on_servers_works(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "page", ["README.md", "docs/tutorial.md", *(each for each in HOW_TO if each != SERVED)]
 )
-def test_a_page_works_with_what_is_installed(tmp_path: Path, page: str) -> None:
+def test_a_page_works_with_what_is_installed(tmp_path: Path, warm: Path, page: str) -> None:
     """In a home of its own, each command and program of a page does what the page shows."""
     home, desk = tmp_path / "home", tmp_path / "desk"
     desk.mkdir()
     subprocess.run(["bash", "-c", COMMITTED], cwd=desk, check=True)
     furnished(home, desk, with_openclaw=page in BESIDE_OPENCLAW)
 
-    wrong = mistakes(run(ROOT / page, clone=desk, home=home, without=SET_UP))
+    results = run(ROOT / page, clone=desk, home=home, without=SET_UP, commands_in=warm)
 
-    assert not wrong
+    assert not mistakes(results)
 
 
 def test_few_blocks_are_not_run_and_each_says_why() -> None:
