@@ -148,6 +148,7 @@ if TYPE_CHECKING:
         Unmet,
         Usage,
         Verdict,
+        WrittenSetting,
     )
 
 __all__ = [
@@ -257,6 +258,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "VersionError",
+    "WrittenSetting",
     "__version__",
     "create_memory_get_tool",
     "create_memory_search_tool",

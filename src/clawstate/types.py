@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clawstate.config.history import Change
     from clawstate.config.issues import Issue
+    from clawstate.config.written import WrittenSetting
     from clawstate.files.lock_options import LockOptions
     from clawstate.files.paths import StatePaths
     from clawstate.health import Finding
@@ -141,6 +142,7 @@ __all__ = [
     "Unmet",
     "Usage",
     "Verdict",
+    "WrittenSetting",
 ]
 
 _HOMES = {
@@ -218,6 +220,7 @@ _HOMES = {
     "Provenance": "clawstate.memory.capture.values",
     "Recall": "clawstate.memory.capture.values",
     "Verdict": "clawstate.memory.verdict",
+    "WrittenSetting": "clawstate.config.written",
 }
 """Where each lives, and its name there if that is another: loaded when first used."""
 

@@ -44,7 +44,7 @@ READING = {
     "auth": "check document get last_good order page problems profiles reload require rests_until"
     " secret standing stored_order usage",
     "config": "agent_view agents changed diff get guard history invalidate issues misplaced"
-    " on_change overlay_path owner path redacted require resolve secret text view watch",
+    " on_change overlay_path owner path redacted require resolve secret text view watch written",
     "dedupe": "check clear_memory in_files namespaces page seen statistics stats warm_up",
     "device_auth": "check device_id foreign get tokens",
     "devices": "check get malformed page paired verify was_used",

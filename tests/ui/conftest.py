@@ -41,14 +41,20 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 @pytest.fixture
-def run(gateway: Gateway) -> Callable[..., str]:
-    """Return what runs a command on the state of the gateway."""
+def run_on() -> Callable[..., str]:
+    """Return what runs a command on a state."""
 
-    def run_command(*words: str) -> str:
-        command = [sys.executable, "-m", "clawstate", "--state-dir", str(gateway.root), *words]
+    def run_command(root: Path, *words: str) -> str:
+        command = [sys.executable, "-m", "clawstate", "--state-dir", str(root), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     return run_command
+
+
+@pytest.fixture
+def run(gateway: Gateway, run_on: Callable[..., str]) -> Callable[..., str]:
+    """Return what runs a command on the state of the gateway."""
+    return partial(run_on, gateway.root)
 
 
 @pytest.fixture

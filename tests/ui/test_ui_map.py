@@ -129,6 +129,55 @@ def test_what_is_found_stands_out(sight) -> None:
         assert "q=comet" in page.url
 
 
+class Fingers:
+    """Fingers on the screen of a phone, as the browser itself would hear of them."""
+
+    def __init__(self, page: Page) -> None:
+        self._wire = page.context.new_cdp_session(page)
+        self._page = page
+
+    def touch(self, kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        self._wire.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+
+    def drag(self, *ways: list[tuple[float, float]], rest: int = 0) -> None:
+        """Move a finger along each of *ways*, after a *rest* in milliseconds."""
+        self.touch("Start", *(way[0] for way in ways))
+        if rest:
+            self._page.wait_for_timeout(rest)
+        for places in zip(*(way[1:] for way in ways), strict=True):
+            self.touch("Move", *places)
+        self.touch("End")
+
+
+@pytest.mark.slow
+def test_fingers_move_near_and_select(sight) -> None:
+    """Two fingers zoom, one moves what is seen, and one that rested first draws an outline."""
+    with sight(size="phone") as seen:
+        page = seen.open("/map")
+        stage = page.locator(".map-stage")
+        expect(stage).to_have_attribute("data-zoom", "1.00")
+        stage.scroll_into_view_if_needed()
+        box, fingers = stage.bounding_box(), Fingers(page)
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+        left, top = box["x"] + 8, box["y"] + 8
+        right, bottom = box["x"] + box["width"] - 8, box["y"] + box["height"] - 8
+        around = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top + 9)]
+        fingers.drag(around, rest=700)
+        expect(page.get_by_text(re.compile(r"\d+ selected"))).to_be_visible()
+        page.get_by_role("button", name="Clear").first.click()
+
+        before = page.evaluate("scrollY")
+        fingers.drag([(x, y), (x - 30, y - 40), (x - 60, y - 80)])
+        fingers.drag(
+            [(x - 20, y), (x - 60, y), (x - 100, y)], [(x + 20, y), (x + 60, y), (x + 100, y)]
+        )
+        assert float(stage.get_attribute("data-zoom")) > 2
+        assert page.evaluate("scrollY") == before
+        seen.picture("map-fingers")
+
+
 _DRAWN = """async (kind) => {
     const { src } = document.querySelector("script[type=module]");
     const base = src.replace(/main.js.*/, "views/map/");

@@ -28,7 +28,11 @@ PAGES = (
     "/map",
     "/sessions",
     "/inbox",
+    "/devices",
+    "/doctor",
+    "/credentials",
     "/config",
+    "/config?tab=text",
     "/config?tab=history",
 )
 
@@ -37,10 +41,11 @@ PAGES = (
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_usable_by_everybody_at_each_size(sight, path, size) -> None:
     """A page has no serious fault by axe, light or dark, and is as wide as its window."""
-    for scheme in ("light", "dark"):
-        with sight(size=size, color_scheme=scheme) as seen:
-            seen.open(path)
-            seen.page.wait_for_timeout(300)
+    with sight(size=size, color_scheme="light") as seen:
+        page = seen.open(path)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(300)
             seen.picture(f"{re.sub('[^a-z]', '', path) or 'home'}-{size}-{scheme}")
 
             assert seen.axe() == []
@@ -122,6 +127,23 @@ def test_a_lost_connection_is_told_and_heals(browser, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_could_not_be_asked_is_asked_once_it_can(browser, tmp_path: Path) -> None:
+    """A search that failed while the gateway was away is answered when it is back, by itself."""
+    root = tmp_path / "state"
+    with clawstate.open(root) as state:
+        state.memory.add("Ada prefers green tea")
+    with Gateway(root) as first, sight_of(browser, first) as seen:
+        page = seen.open("/")
+        port = first.url.rpartition(":")[2]
+        first.stop()
+        page.get_by_role("searchbox").fill("green")
+        expect(page.get_by_role("alert")).to_contain_text("does not answer")
+        with Gateway(root, "--port", port):
+            expect(page.locator("mark").first).to_have_text("green")
+        seen.problems = [each for each in seen.problems if "ERR_" not in each and "/ws" not in each]
+
+
+@pytest.mark.slow
 def test_the_page_opens_without_the_gateway(browser, tmp_path: Path) -> None:
     """Once it was open the page comes from the browser itself, and says that it is alone."""
     with Gateway(tmp_path / "state") as started, sight_of(browser, started) as seen:
@@ -166,3 +188,53 @@ def test_paths_of_programs_are_no_pages(gateway: Gateway) -> None:
     assert gateway.get("/api/v1/memory/search", headers=asks).status == 405
     assert gateway.get("/sessions/abc", token=None, headers=asks).status == 200
     assert gateway.get("/sessions/abc", token=None).status == 404
+
+
+def test_commands_on_a_page_are_for_the_state_that_it_shows(sight, gateway: Gateway) -> None:
+    """A command that a page names opens the state of the page, wherever that lies."""
+    told = gateway.get("/api/v1/sign-in").json["command"]
+    assert told == f"clawstate --state-dir {gateway.root}"
+    with sight() as seen:
+        page = seen.open("/inbox")
+
+        expect(page.locator(".command code")).to_have_text(
+            f"{told} memory capture conversation.jsonl"
+        )
+
+
+def test_two_browsers_of_a_kind_have_different_names(gateway: Gateway) -> None:
+    """A browser that is called as another device is gets a number."""
+    names = []
+    for _ in range(3):
+        ticket = gateway.post("/api/v1/sign-in/tickets").json["ticket"]
+        asked = {"ticket": ticket, "name": "Lynx on Plan 9"}
+        token = gateway.post("/api/v1/sign-in", asked, token=None).json["token"]
+        names.append(gateway.get("/api/v1/sign-in", token=token).json["name"])
+
+    assert names == ["Lynx on Plan 9", "Lynx on Plan 9 (2)", "Lynx on Plan 9 (3)"]
+
+
+def test_the_page_can_be_installed(gateway: Gateway) -> None:
+    """Its manifest names icons as PNG of the sizes that systems ask for, and they are there."""
+    icons = gateway.get("/manifest.webmanifest", token=None).json["icons"]
+
+    found = {(each["sizes"], each["purpose"]) for each in icons if each["type"] == "image/png"}
+    assert found == {(f"{n}x{n}", of) for n in (192, 512) for of in ("any", "maskable")}
+    for each in icons:
+        assert gateway.get(each["src"], token=None).body[:4] in {b"\x89PNG", b"<svg"}
+
+
+@pytest.mark.slow
+def test_a_backup_is_made_and_proven_from_the_page(browser, tmp_path: Path) -> None:
+    """Health makes a backup at the press of a button, and tells that it was proven."""
+    root = tmp_path / "state"
+    with clawstate.open(root) as state:
+        state.memory.add("Ada prefers green tea")
+    with Gateway(root) as started, sight_of(browser, started) as seen:
+        page = seen.open("/doctor")
+        page.get_by_role("button", name="Back up now").click()
+
+        expect(page.get_by_text("A backup was made")).to_be_visible()
+        expect(page.locator(".backups")).to_contain_text("proven")
+        assert seen.axe() == []
+        seen.picture("health-backups")

@@ -79,6 +79,7 @@ class AsyncConfig(Part[Config]):
     on_change = verb(Config.on_change)
     watch = verb(Config.watch)
     issues = verb(Config.issues)
+    written = verb(Config.written)
     agents = verb(Config.agents)
     set = verb(Config.set)
     unset = verb(Config.unset)

@@ -22,6 +22,7 @@ from clawstate.json5.key_path import KeyPath, format_key_path, get_at, set_at, u
 from clawstate.json5.parse import parse_json5
 from clawstate.json5.path_grammar import WrittenPath, parse_key_path
 from clawstate.json5.plain_value import is_same, require_plain
+from clawstate.secrets.redaction import SENTINEL
 
 _NOTHING = "{}\n"
 
@@ -124,6 +125,14 @@ class Editor:
         return self.write(lambda loaded: plan_apart(loaded, refused), force=True, load=self.load)
 
 
+def _holds_sentinel(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_sentinel, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_holds_sentinel, value))
+    return bool(value == SENTINEL)
+
+
 def _text_of(loaded: Loaded, file: Path) -> str:
     layers = (layer for layer in loaded.layers if layer.path == file)
     source = next((layer.source for layer in layers), None)
@@ -218,7 +227,11 @@ def plan_set(
     *refused* knows what the OpenClaw of the directory does not accept.
     """
     require_plain(value, above=len(path))
-    require_whole(format_key_path(path) or "configuration", value)
+    name = format_key_path(path) or "configuration"
+    require_whole(name, value)
+    if _holds_sentinel(value):
+        problem = "holds what stands where a secret was left out"
+        raise InvalidError(name, problem, "set the values below it that change, one by one")
     wanted = set_at(loaded.templates, path, value)
     shares = split_value(loaded, path, value, refused)
     return _plan(loaded, shares.moves(), wanted, path)

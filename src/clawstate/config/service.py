@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clawstate.config.loading import Loaded
     from clawstate.config.openclaw_split import OpenClawRefusals
     from clawstate.config.rewrite import EditPlan
+    from clawstate.config.written import WrittenSetting
     from clawstate.files.paths import StatePaths
     from clawstate.openclaw.accepted import Accepted
 
@@ -192,6 +193,13 @@ class Config:
             *diagnose(self._loader.load(), accepted),
             *(issue for found in own for issue in found),
         )
+
+    def written(self) -> tuple[WrittenSetting, ...]:
+        """Return each setting of all agents that a file has, secrets left out; raises as `view`."""
+        load_modules("clawstate.config.written")
+        from clawstate.config.written import settings_of  # noqa: PLC0415 - rarely needed
+
+        return settings_of(self.view().loaded)
 
     def agents(self) -> tuple[str, ...]:
         """Return the agents that have a file of their own."""

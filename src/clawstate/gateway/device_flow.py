@@ -15,6 +15,7 @@ from clawstate.errors import LimitError, StateError
 from clawstate.gateway.access import source_of
 from clawstate.gateway.attempts import Attempts
 from clawstate.gateway.bodies import Body
+from clawstate.gateway.device_names import free_name
 from clawstate.gateway.links import join_invitation
 from clawstate.gateway.pairing import Issued, routes
 from clawstate.gateway.routing import Asking, Opened
@@ -152,7 +153,7 @@ def ask(state: Opened, request: Request, body: NewDevice) -> Any:
         device_id=body.device_id,
         public_key=body.public_key,
         user_id=body.user_id,
-        name=body.name,
+        name=free_name(body.name, state, device_id=body.device_id),
         scopes=body.scopes,
         source=source_of(request) or None,
     )
@@ -198,7 +199,10 @@ def invite(state: Opened, asking: Asking, request: Request, body: NewInvitation)
 def redeem(state: Opened, request: Request, body: Redemption) -> Any:
     """Let a device in by an invitation, and give it its token."""
     issued = state.device_flow.redeem(
-        body.secret, body.proof(), name=body.name, source=source_of(request) or "network"
+        body.secret,
+        body.proof(),
+        name=free_name(body.name, state, device_id=body.device_id),
+        source=source_of(request) or "network",
     )
     return {**to_wire(issued), "token": issued.token}
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import secrets
+import shlex
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Request
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from clawstate.files.paths import resolve_state_dir
 from clawstate.gateway.access import OWNER_SCOPES, UnauthorizedError, source_of
 from clawstate.gateway.attempts import Attempts
 from clawstate.gateway.bodies import Body
+from clawstate.gateway.device_names import free_name
 from clawstate.gateway.routing import Asking, Opened, Routes
 from clawstate.gateway.tickets import LIFETIME, Tickets
 
@@ -49,12 +53,17 @@ class SignedOut(TypedDict):
 
 
 class WhoAsks(TypedDict):
-    """Whose token it is, and what it allows; the owner's own is of no device."""
+    """
+    Whose token it is, and what it allows; the owner's own is of no device.
+
+    *command* is what commands for this state begin with.
+    """
 
     deviceId: str | None
     name: str | None
     role: str
     scopes: list[str]
+    command: str
 
 
 @routes.read("", WhoAsks)
@@ -66,6 +75,7 @@ def who_asks(state: Opened, asking: Asking) -> Any:
         "name": None if device is None else device.name,
         "role": asking.role,
         "scopes": list(asking.scopes),
+        "command": _command(state.paths.root),
     }
 
 
@@ -95,8 +105,15 @@ def sign_in(request: Request, state: Opened, body: Ticket) -> Any:
     issued = state.devices.issue(
         device_id=f"browser-{secrets.token_hex(8)}",
         user_id="owner",
-        name=body.name or "browser",
+        name=free_name(body.name or "browser", state),
         scopes=OWNER_SCOPES,
         lifetime=_DEVICE_LIFETIME,
     )
     return {"deviceId": issued.device_id, "token": issued.token, "scopes": list(issued.scopes)}
+
+
+def _command(root: Path) -> str:
+    """Return how `clawstate` is called for the state in *root*."""
+    if root == resolve_state_dir():
+        return "clawstate"
+    return f"clawstate --state-dir {shlex.quote(str(root))}"

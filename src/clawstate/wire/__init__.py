@@ -25,6 +25,7 @@ FORMS = {
     "clawstate.backup.verifying:Verification": "backups:verification",
     "clawstate.config.history:Change": "settings:change",
     "clawstate.config.issues:Issue": "settings:issue",
+    "clawstate.config.written:WrittenSetting": "settings:setting",
     "clawstate.health:Finding": "findings:finding",
     "clawstate.importers.openclaw.report:Remark": "imports:remark",
     "clawstate.importers.openclaw.report:Report": "imports:openclaw_import",

@@ -8,6 +8,7 @@ from typing import Any
 from clawstate.clock import to_iso
 from clawstate.config.history import Change, FileChange
 from clawstate.config.issues import Issue
+from clawstate.config.written import WrittenSetting
 from clawstate.wire.members import Members, times
 
 
@@ -58,6 +59,21 @@ def write_issue(issue: Issue, *, file: Path | None = None) -> dict[str, Any]:
         "column": issue.column,
         "hint": issue.hint,
         **({} if issue.file in {None, file} else {"file": str(issue.file)}),
+    }
+
+
+def write_setting(setting: WrittenSetting, *, root: Path | None = None) -> dict[str, Any]:
+    """Return *setting*, its file relative to *root* if it is below it."""
+    from clawstate.json5.path_grammar import format_key_path  # noqa: PLC0415 - as above
+
+    return {
+        "path": format_key_path(setting.path),
+        "value": setting.value,
+        "template": setting.template,
+        "isSecret": setting.is_secret,
+        "file": _relative(str(setting.file), root),
+        "line": setting.line,
+        "column": setting.column,
     }
 
 

@@ -79,6 +79,13 @@ class Validity(TypedDict):
     warnings: list[forms.Issue]
 
 
+class Settings(TypedDict):
+    """The file that settings are written to, and all that are written, wherever."""
+
+    file: str
+    settings: list[forms.WrittenSetting]
+
+
 class History(TypedDict):
     """Changes, the newest first, and the number to go on behind."""
 
@@ -126,6 +133,16 @@ def unset_value(
     seen = _require_version(state, if_match, path, agent)
     change = state.config.unset(path, expect=seen, force=force, agent_id=agent)
     return _change_document(state, change)
+
+
+@routes.read("/settings", Settings, scope="admin")
+def settings(state: Opened) -> Any:
+    """Return each setting that is written, with its file and line; secrets are left out."""
+    root = state.paths.root
+    written = to_wire(state.config.written(), root=root)
+    file = state.config.path
+    shown = file.relative_to(root) if file.is_relative_to(root) else file
+    return {"file": shown.as_posix(), "settings": written}
 
 
 @routes.read("/text", WholeText, scope="admin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, NotRequired
 
 from fastapi import Path, Query
@@ -13,6 +14,7 @@ from clawstate.gateway.answers import require_match
 from clawstate.gateway.bodies import PAGE_SIZE, After, Body, Limit
 from clawstate.gateway.routing import IfMatch, Opened, Routes
 from clawstate.memory.capture.values import Origin
+from clawstate.memory.function_words import common_words
 from clawstate.memory.records import Hit, MemoryRecord
 from clawstate.snippets import pieces, snippet
 from clawstate.wire import to_wire
@@ -24,6 +26,8 @@ Id = Annotated[str, Path(description="The id of a record.", max_length=4096)]
 Namespace = Annotated[str, Query(description="Whose memory.")]
 Moment = float | str
 Mode = Literal["hybrid", "words", "vector"]
+
+_WORD = re.compile(r"\w+")
 
 
 class NewRecord(Body):
@@ -161,19 +165,31 @@ def search(state: Opened, body: Question) -> Any:
 
 
 def _with_snippets(state: Opened, given: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return hits, each with the part of its text that has the words for which it came."""
-    found: list[Hit] = state.memory.search(**{**given, "explain": True})
+    """
+    Return hits, each with the part of its text that has the words for which it came.
+
+    Without *explain* those are the words of the question that say something: to explain a hit
+    takes ten times as long as to find it, and who types asks many times.
+    """
+    found: list[Hit] = state.memory.search(**given)
     forms: list[dict[str, Any]] = to_wire(found)
+    asked = _telling_words(given["query"])
     for hit, form in zip(found, forms, strict=True):
         parts = () if hit.explanation is None else hit.explanation.parts
         words = [each.written for each in parts if each.written and each.field in {"", "text"}]
-        text, matches = snippet(hit.record.text, words or [given["query"]])
+        text, matches = snippet(hit.record.text, words or asked)
         form["snippet"] = [
             {"text": piece, "marked": is_marked} for piece, is_marked in pieces(text, matches)
         ]
-        if not given.get("explain"):
-            form.pop("explanation", None)
     return forms
+
+
+def _telling_words(query: str) -> list[str]:
+    """Return the words of *query* without those of grammar, or all where it has no others."""
+    words = _WORD.findall(query)
+    folded = [each.casefold() for each in words]
+    common = common_words(folded)
+    return [each for each, low in zip(words, folded, strict=True) if low not in common] or words
 
 
 @routes.read("/records/{record_id:path}", forms.Record)

@@ -175,9 +175,14 @@ def supersede(state: Opened, body: Successor) -> Any:
 
 
 @routes.read("/conflicts", Conflicts)
-def conflicts(state: Opened, *, namespace: Namespace = "default") -> Any:
+def conflicts(
+    state: Opened,
+    *,
+    namespace: Namespace = "default",
+    everywhere: Annotated[bool, Query(description="Of all namespaces.")] = False,
+) -> Any:
     """Return records that contradict each other, or the files they came from, with advice."""
-    return {"conflicts": state.memory.conflicts(namespace=namespace)}
+    return {"conflicts": state.memory.conflicts(namespace=None if everywhere else namespace)}
 
 
 @routes.read("/duplicates", Duplicates)

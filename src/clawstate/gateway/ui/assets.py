@@ -1,4 +1,4 @@
-"""`Assets`: the files of the web UI in memory, packed, under a version made of their contents."""
+"""`Assets`: the files of the web UI in memory, joined and packed, under a version of their own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from clawstate.gateway.ui.joining import join, strip_comments
+
 FOLDER: Final = Path(__file__).parent / "static"
 
 _MEDIA: Final = {
@@ -24,9 +26,18 @@ _MEDIA: Final = {
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",
 }
-_ENTRY = "main.js"
-_STYLE = "style/"
-_IMPORT = re.compile(r"\b(?:import|export)\b[^;'\"()]*?['\"](\.{1,2}/[^'\"]+)['\"]")
+_ENTRIES: Final = ("main.js", "views/memory.js")  # of the first view: of the shell, and of the home
+_HOME_STYLE: Final = "style/memory.css"
+HOME: Final = "home.html"  # the page with what the home needs named in it; made of the other
+_PAGE: Final = "index.html"
+_STYLE = re.compile(rb'<link rel="stylesheet" href="\{\{base\}\}/(style/[\w-]+\.css)">\n?')
+_FIRST_STYLE: Final = "style/first.css"  # all that the page links to
+_VENDORED: Final = "vendor/"
+_WORKER: Final = "sw.js"
+_HOME_LINKS: Final = f"""\
+<link rel="stylesheet" href="{{{{base}}}}/{_HOME_STYLE}">
+<link rel="modulepreload" href="{{{{base}}}}/{_ENTRIES[1]}">
+""".encode()
 _LEAST_PACKED = 256  # bytes; what is shorter grows
 
 
@@ -91,20 +102,24 @@ def _read(folder: Path, names: Iterable[str]) -> Snapshot:
         digest.update(f"{name} {len(body)}\n".encode())
         digest.update(body)
     version = urlsafe_b64encode(digest.digest()[:12]).decode()
-    first = _first_view(contents)
     base = f"/ui/{version}"
+    _join_modules(contents)
+    _join_styles(contents)
+    first = [name for name in (*_ENTRIES, _FIRST_STYLE, _HOME_STYLE) if name in contents]
     filled = {
         b"{{base}}": base.encode(),
         b"{{version}}": version.encode(),
-        b"{{preload}}": "\n".join(_links(base, first)).encode(),
         b'["{{first}}"]': json.dumps([f"{base}/{name}" for name in first]).encode(),
         b'["{{rest}}"]': json.dumps(
             [f"{base}/{name}" for name in contents if "/" in name and name not in first]
         ).encode(),
     }
+    page = contents.get(_PAGE, b"")
+    contents[HOME] = page.replace(b"{{home}}\n", _HOME_LINKS)
+    contents[_PAGE] = page.replace(b"{{home}}\n", b"")
     files: dict[str, Asset] = {}
     for name, body in contents.items():
-        is_template = "/" not in name and name != _ENTRY
+        is_template = "/" not in name and name != _ENTRIES[0]
         if is_template:
             for mark, text in filled.items():
                 body = body.replace(mark, text)  # noqa: PLW2901 - the same file, filled in
@@ -112,31 +127,31 @@ def _read(folder: Path, names: Iterable[str]) -> Snapshot:
     return Snapshot(version, files)
 
 
+def _join_modules(contents: dict[str, bytes]) -> None:
+    modules = {
+        name: body.decode()
+        for name, body in contents.items()
+        if name.endswith(".js") and name != _WORKER
+    }
+    for name, text in join(modules, _ENTRIES).items():
+        contents[name] = text.encode()
+
+
+def _join_styles(contents: dict[str, bytes]) -> None:
+    for name, body in contents.items():
+        if name.endswith(".css") and not name.startswith(_VENDORED):
+            contents[name] = strip_comments(name, body.decode()).encode()
+    page = contents.get(_PAGE, b"")
+    if first := _STYLE.search(page):
+        names = [each.decode() for each in _STYLE.findall(page)]
+        contents[_FIRST_STYLE] = b"".join(contents[name] for name in names)
+        link = f'<link rel="stylesheet" href="{{{{base}}}}/{_FIRST_STYLE}">\n'.encode()
+        rest = _STYLE.sub(b"", page[first.start() :])
+        contents[_PAGE] = page[: first.start()] + link + rest
+
+
 def _asset(name: str, body: bytes) -> Asset:
     packed = gzip.compress(body, 9, mtime=0) if len(body) >= _LEAST_PACKED else body
     media = _MEDIA[PurePosixPath(name).suffix]
     etag = f'"{urlsafe_b64encode(hashlib.sha256(body).digest()[:12]).decode()}"'
     return Asset(body, packed if len(packed) < len(body) else None, media, etag)
-
-
-def _first_view(contents: dict[str, bytes]) -> list[str]:
-    """Return the modules that the page imports at once, and the styles that it links to."""
-    found: dict[str, None] = {}
-    waiting = [_ENTRY]
-    while waiting:
-        name = waiting.pop(0)
-        if name in found or name not in contents:
-            continue
-        found[name] = None
-        for path in _IMPORT.findall(contents[name].decode()):
-            joined = os.path.normpath(f"{PurePosixPath(name).parent}/{path}")
-            waiting.append(PurePosixPath(joined).as_posix())
-    page = contents.get("index.html", b"").decode()
-    styles = [each for each in contents if each.startswith(_STYLE) and f"/{each}" in page]
-    return [*found, *styles]
-
-
-def _links(base: str, names: Iterable[str]) -> Iterator[str]:
-    for name in names:
-        if name.endswith(".js"):
-            yield f'<link rel="modulepreload" href="{base}/{name}">'

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from clawstate.gateway.answers import is_named
 from clawstate.gateway.oauth.places import AUTHORIZE, REGISTER, REVOKE, TOKEN
-from clawstate.gateway.ui.assets import Asset, Assets
+from clawstate.gateway.ui.assets import HOME, Asset, Assets
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -66,7 +66,9 @@ class _Pages:
         """Answer with the page, to whoever can show one."""
         if request.path_params["path"] and "text/html" not in request.headers.get("accept", ""):
             raise HTTPException(404)
-        return self._answer_current(request, "index.html")
+        path = request.path_params["path"]
+        is_home = not path or path.startswith("memory/")
+        return self._answer_current(request, HOME if is_home else "index.html")
 
     def worker(self, request: Request) -> Response:
         """Answer with what keeps the page for times without a network."""
@@ -92,9 +94,9 @@ class _Pages:
 
 
 def _answer(request: Request, asset: Asset, cache: str) -> Response:
-    headers = {"Cache-Control": cache, "ETag": asset.etag, "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": cache, "Vary": "Accept-Encoding"}
     if cache != _FOREVER:  # a page, or the worker: what a module may do, its page says
-        headers["Content-Security-Policy"] = POLICY
+        headers |= {"ETag": asset.etag, "Content-Security-Policy": POLICY}
     known = request.headers.get("if-none-match")
     if known is not None and is_named(known, asset.etag):
         return Response(status_code=304, headers=headers)

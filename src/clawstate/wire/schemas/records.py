@@ -231,6 +231,18 @@ class Issue(TypedDict):
     file: NotRequired[str]
 
 
+class WrittenSetting(TypedDict):
+    """A setting that is written, and where; of a secret only that there is one."""
+
+    path: str
+    value: Any
+    template: str | None
+    isSecret: bool
+    file: str
+    line: int
+    column: int
+
+
 class PartChange(TypedDict):
     """A part that moved, and which of its records, if that is known and no secret."""
 

@@ -4,10 +4,11 @@ import { start, session } from "./core/api.js";
 import { arrive } from "./core/arrival.js";
 import { html, render, scriptUrl } from "./core/lib.js";
 import { applyTheme } from "./shell/theme.js";
-import { App } from "./shell/app.js";
+import { App, loadScreen } from "./shell/app.js";
 
 applyTheme();
 arrive();
+loadScreen(location.pathname);
 const place = /** @type {HTMLElement} */ (document.getElementById("app"));
 start().catch(() => (session.value = session.value === "starting" ? "out" : session.value));
 render(html`<${App} />`, place);

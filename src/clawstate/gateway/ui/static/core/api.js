@@ -24,7 +24,7 @@ export class ApiError extends Error {
   }
 }
 
-/** @typedef {{deviceId: string|null, name: string|null, role: string, scopes: string[]}} Who */
+/** @typedef {{deviceId: string|null, name: string|null, role: string, scopes: string[], command: string}} Who `command`: what commands begin with */
 
 /** Whose the token is: `null` while nobody is signed in. @type {import("./lib.js").Signal<Who|null>} */
 export const who = signal(/** @type {Who|null} */ (null));
@@ -193,6 +193,12 @@ export function signOut(because = "") {
   who.value = null;
   signedOutBecause.value = because;
   session.value = "out";
+}
+
+/** Signs out here and at the gateway. */
+export async function leave() {
+  await api.del("sign-in").catch(() => {});
+  signOut();
 }
 
 async function learnWho() {

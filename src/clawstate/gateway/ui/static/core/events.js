@@ -1,6 +1,7 @@
 // Hears what moves in the state, by whoever: another tab, a phone, a command, an agent.
 //
 //   const stop = onChange(["memory"], ({ part, keys }) => ...);  // keys: ids, or null for "any"
+//   const stop = onReturn(() => ...);                             // the gateway is back
 //   connection.value   -> "off" | "open" | "lost"                 // the shell shows the banner
 //
 // Screens seldom need this: a query of core/store.js names its parts, and is asked again by itself.
@@ -46,6 +47,14 @@ export function onJob(hear) {
   return () => jobListeners.delete(hear);
 }
 
+const returns = /** @type {Set<() => void>} */ (new Set());
+
+/** Calls when a connection that was lost is back: the time to ask again for what failed. @param {() => void} hear */
+export function onReturn(hear) {
+  returns.add(hear);
+  return () => returns.delete(hear);
+}
+
 /** Begins to listen; called once somebody is signed in. */
 export function connect() {
   disconnect();
@@ -78,7 +87,9 @@ function open() {
     const wasLost = connection.value === "lost";
     tries = 0;
     connection.value = "open";
-    if (wasLost) learnAgain();
+    if (!wasLost) return;
+    learnAgain();
+    for (const hear of returns) hear();
   };
   opened.onmessage = (event) => take(JSON.parse(event.data));
   opened.onclose = () => {

@@ -14,7 +14,7 @@
 // at every event; what is shown stays until the new answer is there.
 
 import { api, isAbort } from "./api.js";
-import { onChange } from "./events.js";
+import { onChange, onReturn } from "./events.js";
 import { signal, useEffect, useMemo } from "./lib.js";
 
 const QUIET = 120; // milliseconds without an event before a query is asked again
@@ -73,7 +73,11 @@ class Stored {
   }
 }
 
-const parts = (/** @type {Stored} */ stored, hear) => onChange(stored.parts, hear);
+/** @param {Stored} stored @param {() => void} hear */
+function parts(stored, hear) {
+  const stops = [onChange(stored.parts, hear), onReturn(() => stored.state.value.error && hear())];
+  return () => stops.forEach((stop) => stop());
+}
 
 /**
  * @param {string} key the same key means the same answer: put all that matters into it
@@ -171,12 +175,13 @@ export function usePages(path, member, { query = {}, parts: named = [] } = {}) {
     if (path === null) return undefined;
     pages.ask(query.limit ?? 100, true);
     let timer = 0;
-    const stop = onChange([...named, "*"], () => {
+    const later = () => {
       clearTimeout(timer);
       timer = setTimeout(pages.refresh, QUIET);
-    });
+    };
+    const stops = [onChange([...named, "*"], later), onReturn(() => pages.state.value.error && later())];
     return () => {
-      stop();
+      stops.forEach((stop) => stop());
       clearTimeout(timer);
       pages.running?.abort();
     };

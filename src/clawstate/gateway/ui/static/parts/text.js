@@ -8,6 +8,7 @@
 // - `marks`: words that are highlighted, however they are written; or `ranges`: [[from, to], ...];
 // - more than 4,000 characters or 60 lines wait behind "Show all"; a megabyte comes in parts.
 
+import { who } from "../core/api.js";
 import { cut, pieces, shortly } from "../core/format.js";
 import { classes, html, useState } from "../core/lib.js";
 import { Copy } from "./copy.js";
@@ -43,9 +44,11 @@ export const Code = ({ value, label = "Copy", class: extra }) => html`<div class
   <${Block} value=${value} /><${Copy} value=${String(value ?? "")} label=${label} />
 </div>`;
 
-/** A command that somebody may run, with a button that copies it. @param {{children: string}} props */
-export const Command = ({ children }) => html`<span class="command"><code>${children}</code>
-  <${Copy} value=${children} label="Copy the command" /></span>`;
+/** A command that somebody may run, for the state that is shown, with a button that copies it. @param {{children: string}} props */
+export function Command({ children }) {
+  const text = String(children).replace(/^clawstate(?= )/, who.value?.command ?? "clawstate");
+  return html`<span class="command"><code>${text}</code><${Copy} value=${text} label="Copy the command" /></span>`;
+}
 
 /** @param {string} text @param {string[]} [marks] @param {[number, number][]} [ranges] */
 function shown(text, marks, ranges) {

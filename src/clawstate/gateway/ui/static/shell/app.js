@@ -1,15 +1,16 @@
 // The frame around all screens: navigation, the banner of a lost connection, Ctrl-K, messages.
 
-import { api, session, signOut } from "../core/api.js";
+import { leave, session } from "../core/api.js";
 import { connect, connection, disconnect, tryNow } from "../core/events.js";
 import { classes, html, signal, useEffect, useErrorBoundary, useState } from "../core/lib.js";
 import { useCommands, useKeys } from "../core/keys.js";
 import { match, navigate, route } from "../core/router.js";
+import { SCREENS } from "../core/screens.js";
 import { forgetAnswers } from "../core/store.js";
 import { addStyle } from "../core/styles.js";
 import { Questions } from "../parts/dialog.js";
 import { Failed, Waiting } from "../parts/small.js";
-import { Toasts } from "../parts/toast.js";
+import { Toasts } from "../parts/toasts.js";
 import { Icon } from "../parts/icon.js";
 import { Button } from "../parts/button.js";
 import { Navigation, screensOfMine } from "./navigation.js";
@@ -62,12 +63,6 @@ function Everywhere({ isIn }) {
   return null;
 }
 
-/** Signs out here and at the gateway. */
-export async function leave() {
-  await api.del("sign-in").catch(() => {});
-  signOut();
-}
-
 function Frame() {
   const { path, query } = route.value;
   const mine = screensOfMine();
@@ -107,6 +102,9 @@ function findScreen(path, mine) {
   }
   return null;
 }
+
+/** Begins to load the screen of an address, before anybody knows who is there. @param {string} path */
+export const loadScreen = (path) => findScreen(path, SCREENS)?.screen.load().catch(() => {});
 
 function Banner() {
   const isLost = connection.value === "lost";

@@ -1,6 +1,6 @@
 // The navigation: a bar at the side, and on a phone a bar at the bottom with a drawer for the rest.
 
-import { can, who } from "../core/api.js";
+import { can, leave, who } from "../core/api.js";
 import { Count } from "../core/counts.js";
 import { classes, html, useState } from "../core/lib.js";
 import { Link } from "../core/router.js";
@@ -9,7 +9,6 @@ import { IconButton } from "../parts/button.js";
 import { Dialog } from "../parts/dialog.js";
 import { Icon } from "../parts/icon.js";
 import { Text } from "../parts/text.js";
-import { leave } from "./app.js";
 import { switchTheme, theme } from "./theme.js";
 
 const AT_THE_BOTTOM = 4;

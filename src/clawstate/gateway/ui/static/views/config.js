@@ -1,4 +1,4 @@
-// Config: the text of the file, with what is wrong in it, and what was changed.
+// Config: a form of what is set, the text of the file with what is wrong in it, and what was changed.
 
 import { api } from "../core/api.js";
 import { html, useEffect, useRef, useState } from "../core/lib.js";
@@ -12,19 +12,20 @@ import { Empty, Failed, Time, Waiting } from "../parts/small.js";
 import { Tabs } from "../parts/tabs.js";
 import { Block, Text } from "../parts/text.js";
 import { toast } from "../parts/toast.js";
+import Form from "./config-form.js";
 
 /** @param {{query: Record<string, any>}} props */
 export default function Config({ query }) {
-  const tab = query.tab || "text";
-  const tabs = /** @type {[string, any][]} */ ([["text", "Text"], ["history", "History"]]);
+  const tab = query.tab || "form";
+  const tabs = /** @type {[string, any][]} */ ([["form", "Form"], ["text", "Text"], ["history", "History"]]);
   const issues = useQuery("config issues", (signal) => api.get("config/issues", { signal }), { parts: ["config"] });
   const found = [...(issues.data?.issues ?? []), ...(issues.data?.warnings ?? [])];
   return html`<div class="head"><div><h1>Config</h1><p class="lead">What is not set here has its default.</p></div></div>
     ${issues.error && html`<${Failed} error=${issues.error} again=${issues.refresh} />`}
     ${found.map((each) => html`<div class="notice warn"><div><b><${Text} value=${each.path} /></b> <${Text} value=${each.message} />
       ${each.hint && html`; <${Text} value=${each.hint} />`} ${each.line && html`<span class="soft">line ${each.line}</span>`}</div></div>`)}
-    <${Tabs} label="Config" value=${tab} tabs=${tabs} onChange=${(each) => setQuery({ tab: each === "text" ? "" : each })} />
-    ${tab === "history" ? html`<${History} />` : html`<${Editor} issues=${found} />`}`;
+    <${Tabs} label="Config" value=${tab} tabs=${tabs} onChange=${(each) => setQuery({ tab: each === "form" ? "" : each, q: "", add: "" })} />
+    ${tab === "history" ? html`<${History} />` : tab === "text" ? html`<${Editor} issues=${found} />` : html`<${Form} query=${query} />`}`;
 }
 
 /** The file as it is written, comments and all: its secrets are in it, so only an administrator sees it. */

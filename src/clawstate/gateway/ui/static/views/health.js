@@ -13,6 +13,7 @@ import { Icon } from "../parts/icon.js";
 import { Badge, Empty, Facts, Failed, Progress, Time, Waiting } from "../parts/small.js";
 import { Command, Text } from "../parts/text.js";
 import { toast } from "../parts/toast.js";
+import { Backups } from "./health-backups.js";
 
 const KINDS = /** @type {[string, string, string][]} */ ([["error", "Errors", "bad"], ["warning", "Warnings", "warn"], ["info", "Notes", ""]]);
 const PARTS = ["memory", "config", "devices", "pairing", "auth", "sessions"];
@@ -123,9 +124,10 @@ function State() {
         : html`<div>none</div><${Command}>clawstate backup create<//>`],
       ["SQLite", html`<${Text} value=${found.sqlite} />`],
     ]} /></section>
+    <${Backups} />
     <section class="card"><h2>Ownership of the directory</h2><${Facts} of=${[
       ["Directory", html`<${Text} class="mono" value=${found.stateDir} />`],
-      ["Beside it", html`<${Text} value=${owner.summary ?? "nobody"} />`],
+      ["OpenClaw", html`<${Text} value=${owner.summary ?? "nobody"} />`],
       ["Used by", owner.era && html`<${Badge} kind=${owner.era === "nobody" ? "good" : "accent"}><${Text}
         value=${{ nobody: "clawstate's own", files: "OpenClaw's files", sqlite: "OpenClaw with SQLite" }[owner.era] ?? owner.era} /><//>`],
       ["Version", owner.version && html`<${Text} value=${owner.version} />`],

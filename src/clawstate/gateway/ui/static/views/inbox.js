@@ -9,7 +9,7 @@ import { Captured } from "./inbox-captured.js";
 import { Conflicts } from "./inbox-conflicts.js";
 
 export default function Inbox({ query }) {
-  const found = useQuery("memory/conflicts", (signal) => api.get("memory/conflicts", { signal }), { parts: ["memory"] });
+  const found = useQuery("memory/conflicts", (signal) => api.get("memory/conflicts", { query: { everywhere: true }, signal }), { parts: ["memory"] });
   const size = found.data?.conflicts.length;
   const tab = query.tab === "conflicts" ? "conflicts" : "captured";
   return html`<div class="head"><div><h1>Inbox</h1><p class="lead">Nothing here is recalled before you say so.</p></div></div>

@@ -11,7 +11,7 @@ import { Button, IconButton } from "../parts/button.js";
 import { Choice, SearchField } from "../parts/field.js";
 import { Chip, Empty, Failed, Progress, Waiting } from "../parts/small.js";
 import { Text } from "../parts/text.js";
-import { coloursOf, KINDS, looksOf, paletteOf } from "./map/colours.js";
+import { coloursOf, KINDS, tellingKind, looksOf, paletteOf } from "./map/colours.js";
 import { idsOf, load, numbersOf, recordsOf } from "./map/data.js";
 import { MapList } from "./map/list.js";
 import { indexOf } from "./map/near.js";
@@ -59,7 +59,8 @@ export default function MemoryMap({ query }) {
 
 /** @param {{found: import("./map/data.js").Found, query: Record<string, any>, filters: any, again: () => any}} props */
 function Drawn({ found, query, filters, again }) {
-  const kind = KINDS.some(([each]) => each === query.by) ? query.by : "category";
+  const telling = useMemo(() => tellingKind(found), [found.version]);
+  const kind = KINDS.some(([each]) => each === query.by) ? query.by : telling;
   const [selected, setSelected] = useState(NOTHING);
   const [shown, setShown] = useState(/** @type {number|null} */ (null));
   const [isSelecting, setSelecting] = useState(false);

@@ -96,6 +96,7 @@ function Shown({ record, query, demands }) {
   return html`<${Block} class="detail-text" value=${record.text} />
     ${query && html`<${Why} record=${record} query=${query} demands=${demands} />`}
     <section><h3>Where it comes from</h3>
+      ${!record.source && !told && html`<p class="soft">It was written down by hand or by a program: no file and no message is known.</p>`}
       <${Facts} of=${[
         ["Source", record.source && html`<span class="line"><${Text} value=${record.source} /><${Copy} value=${record.source} label="Copy the path" /></span>`],
         ["Lines", first && (last && last !== first ? `${first} to ${last}` : String(first))],

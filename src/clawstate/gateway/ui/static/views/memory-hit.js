@@ -4,15 +4,20 @@ import { can, segment } from "../core/api.js";
 import { cut, fileName } from "../core/format.js";
 import { html, useState } from "../core/lib.js";
 import { navigate, setQuery } from "../core/router.js";
+import { Later } from "../parts/later.js";
 import { Menu } from "../parts/menu.js";
 import { Badge, Time } from "../parts/small.js";
 import { Text } from "../parts/text.js";
 import { forgetWithUndo } from "./memory-forget.js";
-import { Reasons, shareOf } from "./memory-reasons.js";
 
 const SHOWN = 320;
 
-export function Hit({ record, isHit, onOpen }) {
+const whyCame = () => import("./memory-why-hit.js");
+
+/** A score as a share of the whole. */
+const shareOf = (record) => Math.max(0, Math.min(1, record.score));
+
+export function Hit({ record, isHit, asked, onOpen }) {
   const [isWhy, setWhy] = useState(false);
   const stop = (event) => event.target.closest("button, a, summary, input") || getSelection()?.toString() || onOpen();
   return html`<article class="hit" onClick=${stop} aria-label=${cut(record.title ?? record.text, 80)}>
@@ -31,7 +36,7 @@ export function Hit({ record, isHit, onOpen }) {
         <${Time} ms=${record.createdAtMs} />
         ${record.expiresAtMs && html`<${Badge} kind="warn">until <${Time} ms=${record.expiresAtMs} /><//>`}
       </div>
-      ${isWhy && html`<${Reasons} record=${record} />`}
+      ${isWhy && html`<${Later} load=${whyCame} record=${record} asked=${asked} />`}
     </div>
     <${Menu} label="Actions" items=${[
       { title: can("write") ? "Open and edit" : "Open", icon: "edit", keys: "Enter", run: onOpen },

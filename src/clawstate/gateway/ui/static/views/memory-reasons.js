@@ -9,9 +9,6 @@ const KINDS = {
 };
 const FIELDS = { title: "in the title", headings: "in the headings", names: "in a name" };
 
-/** A score as a share of the whole. */
-export const shareOf = (record) => Math.max(0, Math.min(1, record.score));
-
 export function Reasons({ record }) {
   const told = record.explanation;
   if (!told) return null;

@@ -57,6 +57,7 @@ export default function Memory({ params, query }) {
   const pages = usePages(isAsking || demands.asOf ? null : "memory/records", "records", { query: listQuery(query), parts: ["memory"] });
   const stats = useQuery("memory/stats", (signal) => api.get("memory/stats", { signal }), { parts: ["memory"] });
   const [showsWeak, setShowsWeak] = useState(false);
+  const asked = useMemo(() => ({ query: text, ...demands }), [text, demands]);
   const strong = search.hits.filter((each) => each.score >= WEAK);
   const weak = search.hits.length - strong.length;
   const items = !isAsking ? pages.items : showsWeak ? search.hits : strong;
@@ -115,8 +116,8 @@ export default function Memory({ params, query }) {
     ${items.length ? html`<${VirtualList} label=${isAsking ? "What was found" : "Memories, the newest first"} class=${classes("hits", search.isOld && "old")}
         items=${items} keyOf=${(each) => each.id} estimate=${isAsking ? 132 : 104} jump=${jump} onOpen=${open} onKey=${hitKeys}
         total=${isAsking || hasFilters(query) ? undefined : size}
-        onEnd=${!isAsking && pages.hasMore ? pages.more : null}
-        render=${(record) => html`<${Hit} record=${record} isHit=${isAsking} onOpen=${() => open(record)} />`} />`
+        onEnd=${!isAsking ? (pages.hasMore ? pages.more : null) : showsWeak || !weak ? search.more : null}
+        render=${(record) => html`<${Hit} record=${record} isHit=${isAsking} asked=${asked} onOpen=${() => open(record)} />`} />`
       : !error && html`<${Nothing} isAsking=${isAsking} isBusy=${isAsking ? search.isBusy : pages.isBusy || pages.hasMore} text=${text}
           query=${query} isEmpty=${size === 0} onAdd=${() => setAdding({ text })} />`}
     ${isAsking && weak > 0 && !showsWeak && !search.isBusy && html`<p class="weak"><${Button} kind="quiet" size="small"

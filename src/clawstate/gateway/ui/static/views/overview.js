@@ -22,10 +22,8 @@ export default function Overview() {
     { parts: ["memory", "sessions", "transcripts", "devices", "pairing", "auth"] });
   useEffect(() => {
     look();
-    const soon = setTimeout(look, 1_200);
     const timer = setInterval(look, EVERY);
     return () => {
-      clearTimeout(soon);
       clearInterval(timer);
     };
   }, []);
@@ -56,14 +54,14 @@ export default function Overview() {
         ${memory.error && html`<${Failed} error=${memory.error} />`}
         <${Facts} of=${[
           ["clawstate", state.version],
-          ["Engine of memory", memory.engine],
-          ["Engine of records", String(records.engine)],
-          ["Embedder", memory.embedder && html`<${Text} value=${memory.embedder} />`],
-          ["Wait for a vector", memory.waiting ? html`<${Badge} kind="warn">${count(memory.waiting)}<//>` : "none"],
+          ["Memory is kept in", memory.engine],
+          ["Other state is kept in", String(records.engine)],
+          ["Embedding model", memory.embedder && html`<${Text} value=${memory.embedder} />`],
+          ["Not yet embedded", memory.waiting ? html`<${Badge} kind="warn">${count(memory.waiting)}<//>` : "none"],
           ["Expired", memory.expired ? count(memory.expired) : null],
           ["Namespaces", html`<${Namespaces} of=${memory.namespaces} />`],
-          ["Beside it", html`<${Text} value=${state.openclaw.summary} />`],
-          ["Not in use", left(state.leftBehind)],
+          ["OpenClaw in this directory", html`<${Text} value=${state.openclaw.summary} />`],
+          ["Files no longer used", left(state.leftBehind)],
         ]} /></section>
     </div>`;
 }
@@ -96,7 +94,9 @@ async function look() {
 }
 
 function Latency() {
-  const steps = looks.value.slice(1).map((each, index) => ({ ms: each.ms, ...latencyOf(each.found, looks.value[index].found) }));
+  // The first look tells of all since the gateway was started; those after it of the time between.
+  const told = looks.value.map((each, index) => ({ ms: each.ms, ...latencyOf(each.found, looks.value[index - 1]?.found ?? null) }));
+  const steps = told.length === 1 ? [{ ...told[0], ms: told[0].ms - EVERY }, told[0]] : told;
   const last = looks.value.at(-1)?.found;
   const all = last && latencyOf(last, null);
   return html`<section class="card"><div class="spread"><h2>How fast it answers</h2>
@@ -104,13 +104,13 @@ function Latency() {
     ${steps.length > 1 ? html`<${Plot} label="How long answers take" times=${steps.map((each) => each.ms)} format=${duration} lines=${[
         { title: "95 % within", values: steps.map((each) => each.high) },
         { title: "half within", values: steps.map((each) => each.median) },
-      ]} />` : html`<div class="plot"><${Waiting} /></div>`}
+      ]} />` : html`<div class="plot empty-plot"><span class="soft small">Counting…</span></div>`}
     ${last && html`<${Facts} of=${[
       ["Requests", count(all.count)],
       ["Refused or failed", count(last.failed)],
-      ["Who listens", count(last.listeners)],
-      ["Memory in use", bytes(last.resident)],
-      ["Processor time", duration(last.cpu)],
+      ["Connected pages and apps", count(last.listeners)],
+      ["RAM in use", bytes(last.resident)],
+      ["CPU time", duration(last.cpu)],
     ]} />`}
     <p class="soft small">The gateway counts since it was started. For Prometheus: <${Command}>${`curl -H "Authorization: Bearer $TOKEN" ${location.origin}/metrics`}<//></p>
   </section>`;

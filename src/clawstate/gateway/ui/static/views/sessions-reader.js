@@ -56,12 +56,13 @@ export function Reader({ id, query }) {
     ".": ["The newest message", toLast],
   });
 
+  const isPartial = state.isLoaded && (state.hasBefore || state.hasBehind);
   const isEmpty = state.isLoaded && !state.items.length && !state.error;
   return html`<${Head} id=${id} />
     ${state.error && html`<${Failed} error=${state.error} again=${part.begin} />`}
     ${state.isMissing && html`<div class="notice warn" role="status"><div>The message that this link leads to is not there any more: here is the end.</div></div>`}
     <${Born} records=${born} place=${place} />
-    ${tree.leaves.length > 1 && html`<${Branches} tree=${tree} query=${query} />`}
+    ${(tree.leaves.length > 1 || isPartial) && html`<${Branches} tree=${tree} query=${query} part=${isPartial && part} size=${state.items.length} />`}
     ${!state.isLoaded && html`<${Waiting} lines=${8} />`}
     ${isEmpty && html`<${Empty} icon="chat" title="Nothing was said yet" command=${`clawstate transcripts append ${id} '[{"role": "user", "content": "Hello"}]'`}>
       Messages appear here as they are said.<//>`}
@@ -93,13 +94,28 @@ const Born = ({ records, place }) => records.all.length > 0 && html`<details cla
   <ul>${records.all.map((each) => html`<li key=${each.id}><${Link} to=${`/memory/${encodeURIComponent(each.id)}`}><${Text} value=${each.text.slice(0, 300)} /><//>
     ${each.metadata.captured?.message && html`<${Link} class="small soft" to=${place} query=${{ m: each.metadata.captured.message }}>where it was said<//>`}</li>`)}</ul></details>`;
 
-function Branches({ tree, query }) {
-  return html`<details class="card born" open=${Boolean(query.branch)}><summary><b>${count(tree.leaves.length)} branches</b>
-      <span class="soft small">the conversation was taken up again at an earlier message</span></summary>
-    <ul><li><button type="button" class="quiet small" aria-pressed=${!query.branch} onClick=${() => setQuery({ branch: "", m: "" })}>All, as they were said</button></li>
+/** `part`: where only a part of the messages is here, which may have more branches. */
+function Branches({ tree, query, part, size }) {
+  const [isOpen, setOpen] = useState(Boolean(query.branch));
+  const many = tree.leaves.length;
+  return html`<details class="card born" open=${isOpen} onToggle=${(event) => setOpen(event.currentTarget.open)}>
+    <summary><b>${many > 1 ? `${count(many)} branches` : "Branches"}</b>
+      <span class="soft small">${part ? `of the ${count(size)} messages that are loaded` : "the conversation was taken up again at an earlier message"}</span></summary>
+    ${part && html`<p class="line small">Earlier or later messages may have others. <${Button} size="small" onClick=${() => loadAll(part)}>Load all messages<//></p>`}
+    ${many > 1 && html`<ul><li><button type="button" class="quiet small" aria-pressed=${!query.branch} onClick=${() => setQuery({ branch: "", m: "" })}>All, as they were said</button></li>
       ${tree.leaves.map((leaf) => html`<li key=${leaf.id}><button type="button" class="quiet small" aria-pressed=${query.branch === leaf.id}
         onClick=${() => setQuery({ branch: leaf.id, m: "" })}>${count(pathTo(tree, leaf.id).length)} messages</button>
-        <span class="soft small">ends <${Time} ms=${leaf.timestampMs} /> with “<${Text} value=${(wordsOf(leaf) || leaf.type).slice(0, 80)} />”</span></li>`)}</ul></details>`;
+        <span class="soft small">ends <${Time} ms=${leaf.timestampMs} /> with “<${Text} value=${(wordsOf(leaf) || leaf.type).slice(0, 80)} />”</span></li>`)}</ul>`}</details>`;
+}
+
+/** Loads what is missing at both ends; stops where nothing comes, as without a network. */
+async function loadAll(part) {
+  for (const [has, ask] of /** @type {const} */ ([["hasBefore", part.older], ["hasBehind", part.newer]])) {
+    for (let size = -1; part.state.value[has] && part.state.value.items.length > size;) {
+      size = part.state.value.items.length;
+      await ask();
+    }
+  }
 }
 
 function Head({ id }) {

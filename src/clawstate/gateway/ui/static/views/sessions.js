@@ -15,6 +15,9 @@ import { Text } from "../parts/text.js";
 import { Prune } from "./sessions-prune.js";
 import { Reader } from "./sessions-reader.js";
 
+/** Messages that are asked for while somebody types, and for who goes through them. */
+const FIRST = 40, MOST = 200;
+
 const COLUMNS = /** @type {any} */ ([
   ["key", "key"], ["session", "sessionId"], ["label", "label"],
   ["updated", (row) => new Date(row.updatedAtMs).toISOString()],
@@ -73,17 +76,23 @@ function List({ q }) {
 
 function Said({ q }) {
   const words = useLater(q).trim();
-  const found = useQuery(`transcripts/search/${words}`, (aborted) => (words
-    ? api.post("transcripts/search", { text: words, limit: 200 }, { signal: aborted }) : Promise.resolve({ results: [] })), { parts: ["transcripts"] });
+  const [wide, setWide] = useState("");
+  const limit = wide === words ? MOST : FIRST;
+  const found = useQuery(`transcripts/search/${limit}/${words}`, (aborted) => (words
+    ? api.post("transcripts/search", { text: words, limit }, { signal: aborted }) : Promise.resolve({ results: [] })), { parts: ["transcripts"] });
+  // What was found for less stays until there is more to show.
+  const last = useRef(/** @type {any} */ (null));
+  if (found.data) last.current = { ...found.data, words };
+  const shown = found.data ?? (words && last.current);
   if (found.error) return html`<${Failed} error=${found.error} again=${found.refresh} />`;
   if (!words) return html`<${Empty} icon="search" title="Search all that was said">Words in “quotes” stand together. Each hit leads to its message.<//>`;
-  if (!found.data) return html`<${Waiting} lines=${8} />`;
-  const hits = found.data.results;
+  if (!shown) return html`<${Waiting} lines=${8} />`;
+  const hits = shown.results;
   if (!hits.length) return html`<${Empty} icon="search" title="Nobody said that" />`;
   const to = (hit) => [placeOf(hit.sessionId), { m: hit.id, q: words }];
-  return html`<div class="spread"><span class="soft small" role="status">${hits.length === 200 ? "The best 200" : hits.length} ${hits.length === 1 ? "message" : "messages"}</span>
+  return html`<div class="spread"><span class="soft small" role="status">${hits.length >= limit ? `The best ${hits.length}` : hits.length} ${hits.length === 1 ? "message" : "messages"}</span>
       <${Download} name="messages" rows=${hits} columns=${[["session", "sessionId"], ["message", "id"], ["time", "timestamp"], ["role", "role"], ["text", "snippet"]]} /></div>
-    <${VirtualList} label="Messages" items=${hits} keyOf=${(each) => `${each.sessionId} ${each.id}`} estimate=${86}
+    <${VirtualList} label="Messages" class=${found.data ? "" : "old"} onEnd=${limit === FIRST && hits.length === FIRST ? () => setWide(words) : null} items=${hits} keyOf=${(each) => `${each.sessionId} ${each.id}`} estimate=${86}
       onOpen=${(hit) => navigate(...to(hit))}
       render=${(hit) => html`<${Link} class="session" to=${to(hit)[0]} query=${to(hit)[1]} tabindex="-1">
         <span class="line"><${Badge}>${hit.role ?? hit.type}<//><span class="soft small"><${Text} value=${hit.sessionId} /></span></span>
@@ -95,7 +104,7 @@ function Said({ q }) {
 function useLater(value) {
   const [late, setLate] = useState(value);
   useEffect(() => {
-    const timer = setTimeout(() => setLate(value), 120);
+    const timer = setTimeout(() => setLate(value), 60);
     return () => clearTimeout(timer);
   }, [value]);
   return late;

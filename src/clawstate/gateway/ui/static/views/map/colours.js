@@ -17,6 +17,10 @@ export const KINDS = /** @type {[string, string][]} */ ([
 ]);
 const MEMBERS = /** @type {Record<string, string>} */ ({ category: "categories", tag: "tags", source: "sources", namespace: "namespaces" });
 
+/** The first of the kinds that tells memories apart: where all are of one category, colours by it say nothing. @param {import("./data.js").Found} found */
+export const tellingKind = (found) => KINDS.map(([kind]) => kind).find((kind) => kind === "age"
+  || found.doc[MEMBERS[kind]].filter((/** @type {{count: number}} */ each) => each.count > 0).length > 1) ?? "age";
+
 /** @param {string} kind @param {boolean} isDark */
 export const paletteOf = (kind, isDark) =>
   kind === "age" ? (isDark ? AGES_DARK : AGES_LIGHT) : isDark ? DARK : LIGHT;
@@ -48,6 +52,7 @@ function byName(found, kind) {
 
 /** In eight parts of the same number, the oldest first. @param {import("./data.js").Found} found */
 function byAge(found) {
+  if (!found.count) return { numbers: new Uint8Array(0), legend: [] };
   const sorted = Float64Array.from(found.age).sort();
   const bounds = Array.from({ length: AGES }, (_, i) => sorted[Math.floor((i * found.count) / AGES)]);
   const numbers = new Uint8Array(found.count), counts = new Array(AGES).fill(0);

@@ -6,10 +6,11 @@ import { cornersOf } from "./near.js";
 const NEAR = 14; // pixels from a point within which it is meant
 const MOVED = 5; // pixels after which a press is no click
 const STEP = 60, GROW = 16;
+const LONG = 450; // milliseconds after which a finger that rests begins an outline
 
 /** @param {any} stage @param {{current: HTMLElement|null}} box */
 export function useHands(stage, box) {
-  const state = useRef({ pointers: new Map(), from: null, far: 0, isOutline: false }).current;
+  const state = useRef({ pointers: new Map(), from: null, far: 0, isOutline: false, isLong: false, timer: 0 }).current;
   const { camera, redraw } = stage;
 
   const placeOf = (/** @type {MouseEvent} */ event) => {
@@ -55,7 +56,15 @@ export function useHands(stage, box) {
         state.far = 0;
         state.isOutline = stage.props.isSelecting || event.shiftKey;
         stage.outline = state.isOutline ? [place] : [];
+        state.isLong = false;
+        clearTimeout(state.timer);
+        if (event.pointerType === "touch" && !state.isOutline) state.timer = setTimeout(() => {
+          [state.isLong, state.isOutline, stage.outline] = [true, true, [place]];
+          navigator.vibrate?.(15);
+          redraw();
+        }, LONG);
       } else {
+        clearTimeout(state.timer);
         state.isOutline = false;
         stage.outline = [];
         state.far = MOVED + 1;
@@ -71,6 +80,7 @@ export function useHands(stage, box) {
       state.pointers.set(event.pointerId, place);
       const [dx, dy] = [place[0] - before[0], place[1] - before[1]];
       state.far += Math.hypot(dx, dy);
+      if (state.far > MOVED) clearTimeout(state.timer);
       if (others.length) {
         const [ox, oy] = others[0][1];
         const factor = Math.hypot(place[0] - ox, place[1] - oy) / Math.max(1, Math.hypot(before[0] - ox, before[1] - oy));
@@ -85,16 +95,21 @@ export function useHands(stage, box) {
     },
     onPointerUp(/** @type {PointerEvent} */ event) {
       if (!state.pointers.delete(event.pointerId) || state.pointers.size) return;
+      clearTimeout(state.timer);
       const outline = stage.outline;
       stage.outline = [];
       if (state.isOutline && state.far > MOVED) select(outline);
-      else if (state.far <= MOVED) {
+      else if (state.far <= MOVED && !state.isLong) {
         const found = nearest(...placeOf(event), event.pointerType === "mouse" ? NEAR : 24);
         if (found >= 0) stage.props.onOpen(found);
       }
       redraw();
     },
+    onContextMenu(/** @type {Event} */ event) {
+      if (state.pointers.size) event.preventDefault(); // what a long press means elsewhere
+    },
     onPointerCancel(/** @type {PointerEvent} */ event) {
+      clearTimeout(state.timer);
       state.pointers.delete(event.pointerId);
       stage.outline = [];
       redraw();

@@ -35,15 +35,18 @@ export function placeLabels(regions, camera, measure) {
  * @param {CanvasRenderingContext2D} context @param {any[]} labels @param {{ink: string, ground: string, font: string}} look
  */
 export function drawLabels(context, labels, look) {
+  const measure = (/** @type {string} */ text) => context.measureText(text).width;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  context.lineJoin = "round";
   for (const { text, x, y, size, level } of labels) {
     context.font = `${level ? 600 : 700} ${size}px ${look.font}`;
-    context.lineWidth = 4;
-    context.strokeStyle = look.ground;
-    context.globalAlpha = 0.92;
-    context.strokeText(text, x, y);
+    // A ground of its own: over many points an outline of the letters alone is lost.
+    const wide = measure(text) / 2 + 7, high = size / 2 + 5;
+    context.fillStyle = look.ground;
+    context.globalAlpha = 0.82;
+    context.beginPath();
+    context.roundRect(x - wide, y - high, wide * 2, high * 2, 6);
+    context.fill();
     context.globalAlpha = 1;
     context.fillStyle = look.ink;
     context.fillText(text, x, y);

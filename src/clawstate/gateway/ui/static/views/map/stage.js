@@ -29,6 +29,7 @@ export function Stage(props) {
   stage.redraw ??= () => {
     if (!stage.frame) stage.frame = requestAnimationFrame(() => {
       stage.frame = 0;
+      if (box.current) box.current.dataset.zoom = stage.camera.zoom.toFixed(2);
       draw(stage, over.current);
     });
   };
