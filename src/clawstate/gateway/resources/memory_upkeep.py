@@ -16,8 +16,7 @@ from clawstate.files.safe_names import encode_name
 from clawstate.gateway.bodies import Body, Limit
 from clawstate.gateway.resources.memory import Demands, Namespace, Question
 from clawstate.gateway.routing import Opened, Routes
-from clawstate.importers.sync import import_paths
-from clawstate.interrupts import Mutex
+from clawstate.interrupts import Mutex, load_modules
 from clawstate.memory.retention import RetentionPolicy, RetentionRule
 from clawstate.wire.members import without_old_names
 from clawstate.wire.memory import statistics_form
@@ -170,6 +169,9 @@ def import_file(
         raise InvalidError("name", "is no name of a file", "give one such as notes.md")
     # A place of its own for each name, since a source is known by its path: the next file of that
     # name takes the place of this one's records. The file itself is gone when they are kept.
+    load_modules("clawstate.importers.sync")
+    from clawstate.importers.sync import import_paths  # noqa: PLC0415 - seldom used, slow to load
+
     folder = state.paths.root / "uploads" / encode_name(namespace)
     place = folder / name
     with _ONE_BY_ONE:

@@ -6,19 +6,21 @@ import os
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path as FilePath
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from clawstate.doctor import examine, mend
 from clawstate.gateway.bodies import PAGE_SIZE, After, Body, Limit
 from clawstate.gateway.jobs import JobForm, Tell
 from clawstate.gateway.resources.jobs import jobs_of
 from clawstate.gateway.routing import Opened, Routes
 from clawstate.health import Finding
+from clawstate.interrupts import load_modules
 from clawstate.wire import to_wire
 from clawstate.wire.members import without_old_names
 from clawstate.wire.schemas import records as forms
@@ -132,7 +134,8 @@ def space(state: Opened) -> Any:
 @doctor.read("", Findings)
 def findings(state: Opened, *, quick: Quick = True) -> Any:
     """Return what is wrong with the state, and what of it can be mended."""
-    return _findings(found := examine(state, deep=not quick), found)
+    found = _doctor().examine(state, deep=not quick)
+    return _findings(found, found)
 
 
 @doctor.write("/fix", Findings, scope="admin")
@@ -148,7 +151,7 @@ def fix(
     def is_wanted(finding: Finding) -> bool:
         return code in {None, finding.code} and path in {None, finding.path}
 
-    found, left = mend(state, deep=not quick, wanted=is_wanted)
+    found, left = _doctor().mend(state, deep=not quick, wanted=is_wanted)
     return _findings(found, left)
 
 
@@ -235,6 +238,12 @@ def since(
 ) -> Any:
     """Return what moved in the state after a cursor, by any process."""
     return state.changes(since)
+
+
+def _doctor() -> ModuleType:
+    """Return what looks for what is wrong: it knows all parts, and takes long to load."""
+    load_modules("clawstate.doctor")
+    return import_module("clawstate.doctor")
 
 
 def _findings(found: Iterable[Finding], left: Iterable[Finding]) -> dict[str, Any]:
