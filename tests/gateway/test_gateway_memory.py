@@ -118,8 +118,8 @@ def test_a_text_of_the_largest_size_is_kept(gateway: Gateway) -> None:
 def test_near_duplicates_come_in_pages(gateway: Gateway) -> None:
     """Groups of records that say the same come page by page; a bound out of range is refused."""
     for text in ("Tea at five", "tea at  five", "A red bike", "a red BIKE"):
-        gateway.post("/api/v1/memory/records", {"text": text})
-    path = "/api/v1/memory/duplicates?limit=1"
+        gateway.post("/api/v1/memory/records", {"text": text, "namespace": "alike"})
+    path = "/api/v1/memory/duplicates?limit=1&namespace=alike"
 
     first = gateway.get(path).json
     second = gateway.get(f"{path}&after={first['next']}").json
