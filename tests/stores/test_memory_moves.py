@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import sys
 import textwrap
 import time
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,23 @@ def all_texts(root) -> set[str]:
 def move(root, to: str, **settings) -> memory_moves.MemoryMigration:
     with clawstate.open(root) as state:
         return state.records.migrate_memory(to, **settings)
+
+
+def write_config(folder, engine: str) -> Path:
+    path = folder / f"{engine}.json"
+    path.write_text(json.dumps({"memory": {"store": {"type": engine}}}))
+    path.chmod(0o600)
+    return path
+
+
+@contextlib.contextmanager
+def opened_with(root, folder, engine: str):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENCLAW_CONFIG_PATH", str(write_config(folder, engine)))
+        state = clawstate.open(root)
+        assert state.memory is not None  # by the settings of this file
+    with state:
+        yield state
 
 
 def choose(root, engine: str) -> None:
@@ -198,6 +217,63 @@ def test_two_memories_are_not_mixed(root) -> None:
 
     assert move(root, "sqlite").records == 1
     assert all_texts(root) == {"tea"}
+
+
+@pytest.mark.parametrize("order", [("sqlite", "lancedb"), ("lancedb", "sqlite")])
+def test_one_of_two_engines_that_begin_at_once_is_refused(root, tmp_path, order) -> None:
+    """Two programs with two engines and an empty directory: one remembers, the other is refused."""
+    with contextlib.ExitStack() as stack:
+        first, second = (stack.enter_context(opened_with(root, tmp_path, each)) for each in order)
+        # The first has looked, and nothing is there again.
+        first.memory.delete(first.memory.add("salt"))
+
+        second.memory.add("milk")
+
+        with pytest.raises(UnavailableError, match="open the state again"):
+            first.memory.add("tea")
+        assert [each.text for each in second.memory.records()] == ["milk"]
+    with opened_with(root, tmp_path, order[0]) as again:
+        command = f"store migrate memory --to {order[0]}"
+        with pytest.raises(UnavailableError, match=command):
+            again.memory.add("tea")
+
+
+def test_processes_of_two_engines_leave_one_memory(root, tmp_path) -> None:
+    """Of processes with both engines, begun at once on an empty directory, one engine has all."""
+    for engine in ("sqlite", "lancedb"):
+        write_config(tmp_path, engine)
+    code = (
+        "import sys, clawstate\n"
+        "with clawstate.open(sys.argv[1]) as state:\n"
+        "    sys.stdin.readline()\n"
+        "    try:\n"
+        "        print(state.memory.add('tea'))\n"
+        "    except clawstate.StateError:\n"
+        "        print('refused')\n"
+    )
+    command, pipe = [sys.executable, "-c", code, str(root)], subprocess.PIPE
+    running = [
+        subprocess.Popen(
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            text=True,
+            env={**os.environ, "OPENCLAW_CONFIG_PATH": str(tmp_path / f"{engine}.json")},
+        )
+        for engine in ("sqlite", "lancedb") * 2
+    ]
+    for each in running:
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    told = [each.communicate()[0].strip() for each in running]
+
+    acknowledged = {each for each in told if each != "refused"}
+    kept = {}
+    for engine in ("sqlite", "lancedb"):
+        with opened_with(root, tmp_path, engine) as state:
+            kept[engine] = {each.id for each in state.memory.records()}
+    assert min(map(len, kept.values())) == 0
+    assert set().union(*kept.values()) == acknowledged
 
 
 def test_a_program_that_was_open_before_cannot_write_where_nobody_looks(root) -> None:

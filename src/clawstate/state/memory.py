@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from clawstate.config.settings import (
+    MEMORY_ENGINES,
     MEMORY_INDEX,
     MEMORY_VECTORS,
     MEMORY_VERSIONS,
@@ -25,7 +27,12 @@ from clawstate.memory.versions import MOST_VERSIONS
 from clawstate.state.context import Context
 from clawstate.state.embedding import embedder_choice
 from clawstate.state.ending import ends_soon
-from clawstate.state.memory_place import MemoryPlace, find_memories_elsewhere, memory_place
+from clawstate.state.memory_place import (
+    MemoryPlace,
+    find_memories_elsewhere,
+    memory_place,
+    usual_place,
+)
 from clawstate.state.server_memory import FeedNote, memory_server
 
 if TYPE_CHECKING:
@@ -128,7 +135,7 @@ def _engine(context: Context, versions: int, *, asks: bool) -> MemoryEngine:
 
 
 class _Guard:
-    """Refuses the first record of an empty memory while all that is remembered lies elsewhere."""
+    """Refuses the first record of an empty memory while another one is in use, or about to be."""
 
     def __init__(self, context: Context, place: MemoryPlace) -> None:
         self._context = context
@@ -141,10 +148,23 @@ class _Guard:
         found = find_memories_elsewhere(self._context, self._place)
         if found is not None and not found.both:
             raise UnavailableError(str(found.path), found.problem, found.remedy)
-        database = self._context.backends.database(self._place.database)
-        if database.exists():
-            load_modules("clawstate.state.memory_moves")
-            from clawstate.state.memory_moves import open_again  # noqa: PLC0415 - once needed
-
-            open_again(database.part(PART, MIGRATIONS))
+        if found is None:
+            self._claim()
         self._passed = True
+
+    def _claim(self) -> None:
+        """Keep programs that have the other engine open from beginning a second memory there."""
+        place, backends = self._place, self._context.backends
+        database = backends.database(place.database)
+        # Without LanceDB nothing is made: the engine tells that it is not installed.
+        if place.in_directory and not database.exists() and not find_spec("lancedb"):
+            return
+        load_modules("clawstate.state.memory_claim")
+        from clawstate.state.memory_claim import claim  # noqa: PLC0415 - once needed
+
+        other = usual_place(self._context, next(e for e in MEMORY_ENGINES if e != place.engine))
+        claim(
+            database.part(PART, MIGRATIONS),
+            backends.database(other.database).part(PART, MIGRATIONS),
+            f"'clawstate store migrate memory --to {place.engine}' moves what is there",
+        )

@@ -19,6 +19,7 @@ from clawstate.memory.backends.sqlite import SqliteMemory, writing
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.sqlite.migrations import PartFormat
 from clawstate.state.engines import engine_of, find_engine, shown_choice
+from clawstate.state.memory_claim import CLOSE, OPEN, is_moved
 from clawstate.state.memory_place import MemoryPlace, count_memories, memory_place, usual_place
 from clawstate.state.server_memory import memory_server
 from clawstate.state.server_moves import Moved, ServerMove
@@ -31,14 +32,6 @@ if TYPE_CHECKING:
 Tell = Callable[[int, int, str], None]
 """Is told how many steps are done, of how many, and which is next."""
 
-_MOVED = "memory_moved"
-# A program that has the memory open from before would go on writing where nobody looks.
-_CLOSE = f"""
-CREATE TRIGGER {_MOVED} BEFORE INSERT ON memories BEGIN
-    SELECT RAISE(ABORT, 'the memory was moved to another engine; open the state again');
-END
-"""
-_OPEN = f"DROP TRIGGER IF EXISTS {_MOVED}"
 _MARK = "moving_from"
 _STEPS = ("looking", "copying", "comparing", "choosing", "clearing")
 _ROWS = 1_000
@@ -193,15 +186,15 @@ class _Move:
             self._step(3)
             self._choose()
             self._step(4)
-            source.execute(_OPEN)
+            source.execute(OPEN)
             _empty(source)
             writing.count(source, writing.REWRITTEN)  # bytes of it are left in the file
-            source.execute(_CLOSE)
+            source.execute(CLOSE)
         self._clear()
 
     def _copy(self, source: apsw.Connection) -> None:
         with self._part(self.target).writing() as target:
-            target.execute(_OPEN)
+            target.execute(OPEN)
             _replace_rows(source, target)
             self._step(2)
             if _digest(target) != _digest(source):
@@ -286,20 +279,6 @@ class _Move:
 
     def _step(self, number: int) -> None:
         self._tell(number, len(_STEPS), _STEPS[number])
-
-
-def is_moved(part: Part) -> bool:
-    """Tell whether the memory *part* was moved away, and refuses records."""
-    sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name = ?"
-    with part.reading() as connection:
-        return bool(connection.execute(sql, (_MOVED,)).get)
-
-
-def open_again(part: Part) -> None:
-    """Let the memory *part*, which is empty, take records again."""
-    if is_moved(part):
-        with part.writing() as connection:
-            connection.execute(_OPEN)
 
 
 def _count_changes(connection: apsw.Connection) -> str:
