@@ -12,6 +12,11 @@ _DOCTOR = "; run 'clawstate doctor'"
 FIX = "run 'clawstate doctor --fix'"
 """What to do about a finding that can be repaired."""
 
+SALVAGE = (
+    "run 'clawstate doctor --salvage' to keep what can be read of it, or restore the newest backup"
+)
+"""What to do about a damaged database of which a repair saves what can be read."""
+
 Severity = Literal["error", "warning", "info"]
 
 

@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 import clawstate
-from clawstate.doctor import Finding, examine
+from clawstate.doctor import Finding, examine, salvage
 
 NAMESPACES = ("a", "b")
 DOCTOR = "import sys, clawstate; from clawstate.doctor import examine\n"
@@ -128,15 +128,16 @@ def test_what_lies_twice_or_derives_is_not_lost(root: Path, table: str) -> None:
         assert state.memory.search("note 77 about topic", namespace="b")[0].record.id == "n0077"
 
 
-def test_a_lost_root_of_messages_leaves_the_records(root: Path) -> None:
-    """Where a table cannot be read at all, the others are kept, and the state goes on."""
-    before = records(root)
+def test_a_lost_root_of_messages_loses_nothing(root: Path) -> None:
+    """Where SQLite cannot read a table at all, its rows are found by their pages."""
+    before, said = records(root), messages(root)
     overwrite(root, [number for number, _ in pages(root, "messages", "internal")])
 
     repair(root)
 
     assert complaints(root) == []
     assert records(root) == before
+    assert messages(root) == said
     with clawstate.open(root) as state:
         state.transcripts.append("one", [{"role": "user", "content": "again"}])
         assert state.transcripts.messages("one")[-1].entry["message"]["content"] == "again"
@@ -265,10 +266,134 @@ def test_killed_at_any_moment_it_can_be_done_again(root: Path) -> None:
     assert len(records(root)) == 1500 - sum(rows for _, rows in hit)
 
 
+def lose_list(path: Path, way: str) -> None:
+    """Damage the first page, which has the header and where the list of tables begins."""
+    whole = path.read_bytes()
+    first = {
+        "zeros": bytes(4096),
+        "noise": random.Random(1).randbytes(4096),
+        "header": bytes(100) + whole[100:4096],
+        "cut": whole[100:4096],
+        "list": whole[:100] + random.Random(2).randbytes(3996),
+    }
+    path.write_bytes(first[way] + whole[4096:])
+
+
+SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in ("noise", "header")]
+
+
+@pytest.mark.parametrize("way", ["zeros", "cut", "list", *SLOW])
+def test_a_lost_list_of_tables_loses_no_row(root: Path, way: str) -> None:
+    """Where the header or the list of tables is lost, all rows are found by their pages."""
+    before, said = records(root), messages(root)
+    lose_list(root / "memory" / "memory.db", way)
+
+    with clawstate.open(root) as state:
+        found, left = salvage(state)
+
+    assert [each for each in left if each.severity == "error"] == []
+    assert records(root) == before
+    assert messages(root) == said
+    assert any("saved 1,500 of 1,500 records and 400 of 400 messages" in each.fix for each in found)
+    with clawstate.open(root) as state:
+        assert state.memory.search("note 77 about topic", namespace="b")[0].record.id == "n0077"
+
+
+def test_a_lost_list_and_lost_pages_lose_these_pages_alone(root: Path) -> None:
+    """With the first page and some of records lost, every row of all other pages is kept."""
+    before = records(root)
+    hit = random.Random(3).sample(pages(root, "memories"), 4)
+    overwrite(root, [1, *(number for number, _ in hit)])
+
+    repair(root)
+
+    after = records(root)
+    assert complaints(root) == []
+    assert len(after) == len(before) - sum(rows for _, rows in hit)
+    assert {name: before[name] for name in after} == after
+
+
+def test_pages_that_led_to_others_are_not_missed(root: Path) -> None:
+    """Where a page of records that leads to others is lost, those others are found."""
+    before = records(root)
+    overwrite(root, [number for number, _ in pages(root, "memories", "internal")])
+
+    repair(root)
+
+    assert complaints(root) == []
+    assert records(root) == before
+
+
+@pytest.mark.parametrize("way", ["zeros", pytest.param("list", marks=pytest.mark.slow)])
+def test_what_was_forgotten_stays_forgotten(root: Path, way: str) -> None:
+    """Pages that were freed hold rows as they were; none of them comes back."""
+    with clawstate.open(root) as state:
+        gone = [each.id for each in state.memory.records(namespace="a", limit=600)]
+        for each in gone:
+            state.memory.delete(each)
+    kept = records(root)
+    lose_list(root / "memory" / "memory.db", way)
+
+    repair(root)
+
+    assert len(kept) == 900
+    assert records(root) == kept
+
+
+def test_what_lies_in_the_log_alone_is_saved(root: Path, tmp_path: Path) -> None:
+    """Changes of which the log alone knows are saved with the pages of the file."""
+    copy = tmp_path / "copy"
+    with clawstate.open(root) as state:
+        walrus = {"text": "only the log knows of the walrus", "namespace": "a", "id": "late"}
+        state.memory.add_many([walrus])
+        kept = records(root)
+        subprocess.run(["cp", "-a", str(root), str(copy)], check=True)
+    assert (copy / "memory" / "memory.db-wal").stat().st_size > 4096
+    overwrite(copy, [1, *(number for number, _ in pages(root, "scopes"))])
+
+    repair(copy)
+
+    assert "late" in kept
+    assert records(copy) == kept
+
+
+def test_a_new_file_is_seen_by_others_who_have_it_open(root: Path) -> None:
+    """Where a new file takes the place of a damaged one, others go on with the new one."""
+    with clawstate.open(root) as other:
+        assert other.memory.search("note 11 about", namespace="b")
+        lose_list(root / "memory" / "memory.db", "zeros")
+        subprocess.run([sys.executable, "-c", DOCTOR, str(root)], check=True, timeout=300)
+        other.memory.add_many([{"text": "by the other", "id": "late", "namespace": "a"}])
+
+    after = records(root)
+    assert "late" in after
+    assert len(after) == 1501
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_a_lost_list_can_be_saved_again(root: Path) -> None:
+    """After kills while rows are looked for by their pages, the next repair saves all of them."""
+    before = records(root)
+    lose_list(root / "memory" / "memory.db", "zeros")
+    chance = random.Random(6)
+    for _ in range(4):
+        child = subprocess.Popen([sys.executable, "-c", DOCTOR, str(root)])
+        try:
+            child.wait(chance.uniform(0.5, 3))
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+        child.wait()
+
+    repair(root)
+
+    assert complaints(root) == []
+    assert records(root) == before
+
+
 def test_where_nothing_can_be_read_nothing_is_changed(root: Path) -> None:
-    """A file whose list of tables is lost stays as it is, and the finding says what was tried."""
+    """A file of which no page is left stays as it is, and the finding says what was tried."""
     path = root / "memory" / "memory.db"
-    overwrite(root, [1])
+    path.write_bytes(random.Random(4).randbytes(path.stat().st_size))
     before = path.read_bytes()
 
     found = repair(root)

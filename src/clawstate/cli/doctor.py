@@ -11,24 +11,33 @@ from clawstate.cli.session import Session
 _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 
 
-@click.command(cls=Command, examples=("clawstate doctor", "clawstate doctor --fix"), absent_ok=True)
+@click.command(
+    cls=Command,
+    examples=("clawstate doctor", "clawstate doctor --fix", "clawstate doctor --salvage"),
+    absent_ok=True,
+)
 @click.option("--fix", is_flag=True, help="Mend what can be mended without loss.")
+@click.option(
+    "--salvage", is_flag=True, help="Keep what can be read of damaged databases; --fix does so too."
+)
 @click.option("--quick", is_flag=True, help="Do not read every page.")
 @pass_session
-def doctor(session: Session, *, fix: bool, quick: bool) -> None:
+def doctor(session: Session, *, fix: bool, salvage: bool, quick: bool) -> None:
     """
     Find what is wrong with the state, and mend it.
 
     Ends with exit code 1 while there is an error or a warning left.
     """
-    from clawstate.doctor import examine, mend  # noqa: PLC0415 - needs an opened state
+    from clawstate import doctor as checks  # noqa: PLC0415 - needs an opened state
     from clawstate.wire import to_wire  # noqa: PLC0415
 
     deep = not quick
     if fix:
-        findings, left = mend(session.state, deep=deep)
+        findings, left = checks.mend(session.state, deep=deep)
+    elif salvage:
+        findings, left = checks.salvage(session.state)
     else:
-        findings = left = examine(session.state, deep=deep)
+        findings = left = checks.examine(session.state, deep=deep)
     ok = all(finding.severity == "info" for finding in left)
     lines = []
     for finding in findings:

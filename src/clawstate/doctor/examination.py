@@ -18,7 +18,7 @@ from clawstate.errors import (
     UnresolvedWarning,
     silent,
 )
-from clawstate.health import Finding
+from clawstate.health import SALVAGE, Finding
 from clawstate.state import State
 
 _ROUNDS = 5  # of looking and mending; two are enough for all that is known to wait for another
@@ -53,6 +53,16 @@ def mend(
     else:
         left = _look(state, list, deep=deep)
     return _in_order([*mending.done, *left]), _in_order(left)
+
+
+def salvage(state: State) -> tuple[list[Finding], list[Finding]]:
+    """
+    Keep what can be read of the damaged databases of *state*, and mend nothing else.
+
+    Returns what `mend` returns. Each database is read around its damage, or by its pages where its
+    header or its list of tables is lost; the damaged file is kept beside it, in `.quarantine`.
+    """
+    return mend(state, wanted=lambda each: each.fix == SALVAGE)
 
 
 class _Mending:
@@ -104,7 +114,14 @@ def _look(
         for check in checks:
             # What keeps many checks from looking, such as a broken configuration, is told once.
             told = {each.message for each in found if each.path in each.message}
-            new = [each for each in _guard(check, state) if each.message not in told]
+            new = [
+                each
+                for each in _guard(check, state)
+                if each.message not in told or each.repair is not None
+            ]
+            # Whoever only stumbled over it is told by who can mend it.
+            mendable = {each.message for each in new if each.repair is not None}
+            found = [each for each in found if each.repair or each.message not in mendable]
             # What is repaired is no longer in the way of the checks behind.
             found += take(new)
             if any(each.code == "no-directory" for each in found):

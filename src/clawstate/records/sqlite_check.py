@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from clawstate.errors import CorruptError, StateError
+import apsw
+
+from clawstate.errors import CorruptError, StateError, VersionError
 from clawstate.files.json_text import parse_json
-from clawstate.health import FIX, Finding
+from clawstate.health import FIX, SALVAGE, Finding
+from clawstate.quantities import number_of
 from clawstate.records import sqlite_history
 from clawstate.records.rules import is_key, name_record
 from clawstate.records.sqlite_history import History
 from clawstate.records.sqlite_rows import Table
 from clawstate.sqlite import DamagedValueError, Part
 from clawstate.sqlite.errors import damage
+from clawstate.sqlite.salvage import salvage
 
 _RESTORE = "restore a backup of it, or move it away: its records are gone then"
+_GIVE_UP = "restore the newest backup, or move the file away to begin without its records"
+_REVS = "SELECT rev FROM records UNION ALL SELECT rev FROM removed"
 _ASIDE = "damaged:"
 _OTHERS = f"substr(kind, 1, {len(_ASIDE)}) <> '{_ASIDE}'"
 
@@ -39,7 +47,7 @@ def check(
                 f"SELECT DISTINCT tenant, kind FROM records WHERE {_OTHERS}"
             ).fetchall()
     except StateError as error:
-        yield Finding.of(error, path, _RESTORE)
+        yield _unread(database, error)
         return
     for tenant, kind in kinds:
         mine, is_secret = (str(tenant), str(kind)), has_secret_keys(str(kind))
@@ -58,7 +66,7 @@ def check_rows(
         with database.reading() as connection:
             rows = connection.execute(sql, mine).fetchall()
     except StateError as error:
-        yield Finding.of(error, path, _RESTORE)
+        yield _unread(database, error)
         return
     for key, body in rows:
         if (problem := _problem(key, body, database.path)) is not None:
@@ -79,9 +87,59 @@ def _check_file(database: Part, path: str, *, deep: bool) -> Iterator[Finding]:
         is_derived = all("index" in each for each in problems)
         yield Finding(
             *("corrupt", "error", path, f"{path}: {'; '.join(problems)}"),
-            FIX if is_derived else _RESTORE,
-            repair=partial(_rebuild_indexes, database) if is_derived else None,
+            FIX if is_derived else SALVAGE,
+            repair=partial(_rebuild_indexes if is_derived else _save, database),
         )
+
+
+def _unread(database: Part, error: StateError) -> Finding:
+    """Return that *database* could not be read; what is damaged can be saved in part."""
+    found = Finding.of(error, str(database.path), _RESTORE)
+    # Nothing of what a newer release wrote is damaged.
+    if isinstance(error, CorruptError) and not isinstance(error, VersionError):
+        return replace(found, fix=SALVAGE, repair=partial(_save, database))
+    return found
+
+
+def _save(database: Part) -> str:
+    """Keep what can be read of a damaged *database*; return what was done."""
+    saved = 0
+
+    def mend(connection: apsw.Connection, _: AbstractSet[str]) -> None:
+        nonlocal saved
+        saved = connection.execute("SELECT count(*) FROM records").get
+        # No cursor from before counts: which records are gone is not known.
+        known = "SELECT rev FROM history"
+        sql = f"SELECT ifnull(max(rev), 0) + 1 FROM ({_REVS} UNION ALL {known})"
+        last = connection.execute(sql).get
+        connection.execute("DELETE FROM removed")
+        connection.execute("DELETE FROM history")
+        connection.execute("INSERT INTO history VALUES (1, ?, ?, 0)", (last, last))
+        if not saved:
+            raise CorruptError(str(database.path), "holds no record that can be read", _GIVE_UP)
+
+    try:
+        aside = salvage(database, [mend], is_damaged=partial(_is_damaged, database))
+    except CorruptError as error:
+        # Others are no damage, such as somebody else's database.
+        if not isinstance(error.__cause__, apsw.Error | UnicodeError):
+            raise
+        problem = "is damaged so that nothing of it can be read"
+        raise CorruptError(str(database.path), problem, _GIVE_UP) from error
+    if aside is None:
+        return "it was saved meanwhile"
+    return (
+        f"saved {number_of(saved, 'record')}; the damaged database is kept as {aside}, with all its"
+        " secrets, until you remove it"
+    )
+
+
+def _is_damaged(database: Part) -> bool:
+    try:
+        with database.reading() as connection:
+            return bool(damage(connection, deep=True))
+    except StateError:
+        return True
 
 
 def _problem(key: object, body: object, path: Path) -> str | None:
@@ -111,7 +169,7 @@ def _put_aside(database: Part, history: History, mine: tuple[str, str], key: str
 
 def _renew_history(database: Part) -> str:
     with database.writing() as connection:
-        last = "SELECT max(rev) FROM (SELECT rev FROM records UNION ALL SELECT rev FROM removed)"
+        last = f"SELECT max(rev) FROM ({_REVS})"
         # No cursor from before counts: what moved since is not known any more.
         connection.execute(
             "INSERT OR IGNORE INTO history"

@@ -156,11 +156,11 @@ class TreePage:
     def _cell(self, place: int) -> Cell:
         page, usable, kind = self.page, self.shape.usable, self.kind
         at = place if kind in _LEAVES else place + 4
-        payload, at = _varint(page, at)
+        payload, at = varint(page, at)
         if kind == TABLE_INTERIOR:  # the number was that of a row
             return Cell(place, at, at, 0, 0, 0)
         if kind == TABLE_LEAF:
-            _, at = _varint(page, at)
+            _, at = varint(page, at)
         most = usable - 35 if kind == TABLE_LEAF else (usable - 12) * 64 // 255 - 23
         if payload <= most:
             end = at + payload
@@ -199,7 +199,8 @@ def numbers(data: bytes) -> array[int]:
     return found
 
 
-def _varint(page: bytes, at: int) -> tuple[int, int]:
+def varint(page: bytes, at: int) -> tuple[int, int]:
+    """Return the number of one to nine bytes at *at*, and where the next begins."""
     value = 0
     for place in range(at, at + 8):
         byte = page[place]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections import deque
+import os
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import apsw
 
 from clawstate.files.atomic import create_private_file, make_private_dir
 from clawstate.sqlite.connections import BUSY_MS
 from clawstate.sqlite.migrations import PartFormat
+from clawstate.sqlite.page_file import PageFile
+from clawstate.sqlite.page_rows import PageRows
 from clawstate.sqlite.part import Part
+from clawstate.sqlite.salvage_rows import UNREADABLE, SqlRows
 
 Row = tuple[Any, ...]
 Mend = Callable[[apsw.Connection, AbstractSet[str]], None]
@@ -35,14 +38,34 @@ class Saved:
     notes: tuple[str, ...] = ()
 
 
-_UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, UnicodeDecodeError)
-_TRIES = 20_000  # ranges of one table that are tried: each costs some tens of microseconds
+class Source(Protocol):
+    """Whoever reads a damaged database: `SqlRows`, `PageRows`."""
+
+    def schema(self) -> list[Row]:
+        """Return kind, name, table and statement of all that there is; raises `apsw.Error`."""
+
+    def number(self, pragma: str) -> int:
+        """Return a number that the header has."""
+
+    def save_tables(self, saved: apsw.Connection, names: Sequence[str]) -> set[str]:
+        """Copy the rows of the tables *names*; return those of which not all could be read."""
+
+    def save_numbers(self, saved: apsw.Connection) -> None:
+        """Copy which numbers of rows were given out: none of them is given out again."""
+
+
 _QUARANTINE = ".quarantine"
 UPGRADED = ".before-upgrade"
 """The directory of copies from before upgrades, beside their databases."""
 
 
-def salvage(part: Part, mends: Sequence[Mend], *, is_damaged: Callable[[], bool]) -> Path | None:
+def salvage(
+    part: Part,
+    mends: Sequence[Mend],
+    *,
+    is_damaged: Callable[[], bool],
+    beside: Sequence[PartFormat] = (),
+) -> Path | None:
     """
     Keep in the database of *part* what can be read of it; return where the damaged file is kept.
 
@@ -50,15 +73,17 @@ def salvage(part: Part, mends: Sequence[Mend], *, is_damaged: Callable[[], bool]
 
     *mends* make of the saved rows what all other code expects. Other processes see one change: the
     pages are replaced in a transaction of SQLite's, never the file, whose log they may have open.
-    Raises `CorruptError`, with nothing changed, where the list of tables itself cannot be read.
+    Where SQLite does not know the file as a database any more, a new file takes its name, and what
+    can be read is found by its pages; *beside* are the parts that lie in the same file, whose
+    tables are known by them. Raises `CorruptError`, with nothing changed, where nothing is found.
     """
     with part.alone() as known, contextlib.closing(_connect(part.path)) as damaged:
         # Damage may hide which format it is; a file that says it is another's stays as it is.
-        with contextlib.suppress(apsw.CorruptError):
+        with contextlib.suppress(apsw.CorruptError, apsw.NotADBError):
             known.require_known(damaged)
         if not is_damaged():  # two may have found it
             return None
-        return _salvage(damaged, known, mends)
+        return _salvage(damaged, known, mends, beside)
 
 
 def kept_copies(path: Path) -> list[Path]:
@@ -89,18 +114,110 @@ def _connect(path: Path) -> apsw.Connection:
     return connection
 
 
-def _salvage(damaged: apsw.Connection, known: PartFormat, mends: Sequence[Mend]) -> Path:
+def _salvage(
+    damaged: apsw.Connection,
+    known: PartFormat,
+    mends: Sequence[Mend],
+    beside: Sequence[PartFormat],
+) -> Path:
     # In memory: a file would hold texts elsewhere, and be left behind by a cut.
-    with contextlib.closing(apsw.Connection(":memory:")) as saved:
-        _save(damaged, saved, known, mends)
-        folder = known.path.parent / _QUARANTINE
-        make_private_dir(folder)
-        aside = _free_name(folder, known.path.name)
+    with _in_memory() as saved:
+        try:
+            _save(SqlRows(damaged), saved, known, mends)
+        except UNREADABLE as unreadable:
+            return _salvage_by_pages(damaged, known, mends, beside, unreadable)
+        return _replace_pages(damaged, saved, known.path)
+
+
+def _salvage_by_pages(
+    damaged: apsw.Connection,
+    known: PartFormat,
+    mends: Sequence[Mend],
+    beside: Sequence[PartFormat],
+    unreadable: Exception,
+) -> Path:
+    _take_log_back(known.path)
+    with _in_memory() as saved:
+        with PageFile(known.path) as file, _in_memory() as made:
+            for each in (known, *beside):
+                each.migrate(made)
+            rows = PageRows(file, made)
+            if not rows.is_ours():
+                raise unreadable
+            _save(rows, saved, known, mends)
+            if not rows.count:
+                raise unreadable
+        try:
+            return _replace_pages(damaged, saved, known.path)
+        except (apsw.NotADBError, apsw.CorruptError):
+            # So the log is written into the file, if nobody else has it open.
+            damaged.close()
+            return _replace_file(saved, known.path)
+
+
+@contextlib.contextmanager
+def _in_memory() -> Iterator[apsw.Connection]:
+    with contextlib.closing(apsw.Connection(":memory:")) as connection:
+        yield connection
+
+
+def _replace_pages(damaged: apsw.Connection, saved: apsw.Connection, path: Path) -> Path:
+    folder = path.parent / _QUARANTINE
+    make_private_dir(folder)
+    aside = _free_name(folder, path.name)
+    try:
         _copy(damaged, aside)
-        # All pages in one step, which is one transaction: a cut leaves the damaged state whole.
-        with damaged.backup("main", saved, "main") as backup:
-            backup.step(-1)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    # All pages in one step, which is one transaction: a cut leaves the damaged state whole.
+    with damaged.backup("main", saved, "main") as backup:
+        backup.step(-1)
     return aside
+
+
+def _replace_file(saved: apsw.Connection, path: Path) -> Path:
+    """Put what was *saved* in the place of the file *path*; return where that is kept."""
+    folder = path.parent / _QUARANTINE
+    make_private_dir(folder)
+    fresh = folder / f"{path.name}.saving"
+    for end in ("", "-journal"):
+        fresh.with_name(fresh.name + end).unlink(missing_ok=True)
+    create_private_file(fresh)
+    flags = apsw.SQLITE_OPEN_READWRITE
+    with (
+        contextlib.closing(apsw.Connection(os.fspath(fresh), flags=flags)) as new,
+        new.backup("main", saved, "main") as backup,
+    ):
+        backup.step(-1)
+    aside = _free_name(folder, path.name)
+    # Under both names before the log goes aside, which a cut here leaves there: see
+    # `_take_log_back`. It would be taken for the log of the new file.
+    aside.hardlink_to(path)
+    for end in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
+    _sync(folder)
+    fresh.replace(path)
+    _sync(path.parent)
+    return aside
+
+
+def _sync(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _take_log_back(path: Path) -> None:
+    """Undo what a cut left of `_replace_file`: a damaged file under two names, its log aside."""
+    for aside in (path.parent / _QUARANTINE).glob(f"{path.name}.*"):
+        if aside.suffix.removeprefix(".").isdecimal() and aside.samefile(path):
+            with contextlib.suppress(FileNotFoundError):
+                aside.with_name(f"{aside.name}-wal").rename(path.with_name(f"{path.name}-wal"))
+            aside.unlink()
 
 
 def _free_name(folder: Path, name: str) -> Path:
@@ -122,12 +239,8 @@ def _copy(damaged: apsw.Connection, aside: Path) -> None:
             backup.step(1000)
 
 
-def _save(
-    damaged: apsw.Connection, saved: apsw.Connection, known: PartFormat, mends: Sequence[Mend]
-) -> None:
-    schema: list[Row] = damaged.execute(
-        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
-    ).fetchall()
+def _save(source: Source, saved: apsw.Connection, known: PartFormat, mends: Sequence[Mend]) -> None:
+    schema = source.schema()
     virtual = {name for kind, name, _, sql in schema if kind == "table" and _is_virtual(sql)}
     # What belongs to a virtual table is made with it, and filled anew by whoever derives it.
     tables = {
@@ -139,7 +252,7 @@ def _save(
         and not any(name.startswith(f"{each}_") for each in virtual)
     }
     # The log of a database only takes pages of the size that it has.
-    saved.pragma("page_size", damaged.pragma("page_size"))
+    saved.pragma("page_size", source.number("page_size"))
     saved.execute("BEGIN")
     for sql in tables.values():
         saved.execute(sql)
@@ -147,10 +260,10 @@ def _save(
     for kind, name, table, sql in schema:
         if name in virtual or (kind != "table" and table in tables):
             saved.execute(sql)
-    cut = {name for name in tables if not _save_table(damaged, saved, name)}
-    _save_numbers(damaged, saved)
+    cut = source.save_tables(saved, [*tables])
+    source.save_numbers(saved)
     for pragma in ("user_version", "application_id"):
-        saved.pragma(pragma, damaged.pragma(pragma))
+        saved.pragma(pragma, source.number(pragma))
     known.assume_newest(saved)
     known.migrate(saved)
     for mend in mends:
@@ -160,120 +273,3 @@ def _save(
 
 def _is_virtual(sql: str) -> bool:
     return sql.upper().startswith("CREATE VIRTUAL")
-
-
-def _save_numbers(damaged: apsw.Connection, saved: apsw.Connection) -> None:
-    # A number that was given out once must not be given out again.
-    with contextlib.suppress(*_UNREADABLE, apsw.SQLError):
-        rows = damaged.execute("SELECT name, seq FROM sqlite_sequence").fetchall()
-        saved.execute("DELETE FROM sqlite_sequence")
-        saved.executemany("INSERT INTO sqlite_sequence VALUES (?, ?)", rows)
-
-
-def _save_table(damaged: apsw.Connection, saved: apsw.Connection, name: str) -> bool:
-    """Copy the rows of a table; tell whether all of it could be read."""
-    columns = [row[1:6:4] for row in damaged.execute(f'PRAGMA table_info("{name}")')]
-    names = [column for column, _ in columns]
-    key = [column for column, place in sorted(columns, key=lambda each: each[1]) if place]
-    insert = f'INSERT OR IGNORE INTO "{name}" ({_list(names)}) VALUES ({_list(["?"] * len(names))})'
-    insert = insert.replace('"?"', "?")
-
-    def take(row: Row) -> None:
-        # A value of another type than the column has is damage that SQLite did not notice.
-        with contextlib.suppress(apsw.ConstraintError):
-            saved.execute(insert, row)
-
-    if _has_rowid(damaged, name):
-        return _read_by_number(damaged, name, names, take)
-    sources = f'"{name}"', *_covering_indexes(damaged, name, names)
-    return any(_read_by_key(damaged, source, names, key, take) for source in sources)
-
-
-def _has_rowid(damaged: apsw.Connection, name: str) -> bool:
-    sql = "SELECT wr FROM pragma_table_list WHERE name = ? AND schema = 'main'"
-    return not damaged.execute(sql, (name,)).get
-
-
-def _covering_indexes(damaged: apsw.Connection, name: str, names: Sequence[str]) -> Iterator[str]:
-    """Yield the indexes, as a FROM clause, that hold all columns of a table without row numbers."""
-    sql = "SELECT name FROM pragma_index_list(?) WHERE origin = 'c' AND NOT partial"
-    for (index,) in damaged.execute(sql, (name,)).fetchall():
-        held = damaged.execute("SELECT name FROM pragma_index_xinfo(?)", (index,)).fetchall()
-        if set(names) <= {column for (column,) in held}:
-            yield f'"{name}" INDEXED BY "{index}"'
-
-
-def _read_by_key(
-    damaged: apsw.Connection,
-    source: str,
-    names: Sequence[str],
-    key: Sequence[str],
-    take: Callable[[Row], None],
-) -> bool:
-    # From both ends up to the damage: between two keys of text there is no middle to try.
-    for order in ("", " DESC"):
-        keys = ", ".join(f'"{each}"{order}' for each in key)
-        by = "" if "INDEXED" in source else f" ORDER BY {keys}"
-        with contextlib.suppress(*_UNREADABLE):
-            for row in damaged.execute(f"SELECT {_list(names)} FROM {source}{by}"):
-                take(row)
-            return not order
-    return False
-
-
-def _read_by_number(
-    damaged: apsw.Connection, name: str, names: Sequence[str], take: Callable[[Row], None]
-) -> bool:
-    """Take the rows that can be read: from both ends up to the damage, then around it."""
-    sql = f'SELECT rowid, {_list(names)} FROM "{name}" WHERE rowid BETWEEN ? AND ? ORDER BY rowid'
-    # The widest range is tried first, so that a limit to the tries leaves out the least.
-    ranges = deque([_bounds(damaged, name)])
-    is_whole = True
-    for _ in range(_TRIES):
-        if not ranges:
-            break
-        low, high = ranges.popleft()
-        bad = _take_run(damaged, sql, (low, high), take, step=1)
-        if bad is None:
-            continue
-        is_whole = False
-        top = _take_run(damaged, f"{sql} DESC", (bad, high), take, step=-1)
-        if top is not None and bad < top:
-            middle = (bad + top) // 2
-            ranges += [(bad, middle), (middle + 1, top)]
-    return is_whole
-
-
-def _take_run(
-    damaged: apsw.Connection,
-    sql: str,
-    bounds: tuple[int, int],
-    take: Callable[[Row], None],
-    *,
-    step: int,
-) -> int | None:
-    """Take rows until the damage, and return the next number after the last; None at the end."""
-    following = bounds[0] if step > 0 else bounds[1]
-    try:
-        number: Any
-        for number, *row in damaged.execute(sql, bounds):
-            take(tuple(row))
-            following = number + step
-    except _UNREADABLE:
-        return following
-    return None
-
-
-def _bounds(damaged: apsw.Connection, name: str) -> tuple[int, int]:
-    # Asked of every index too: the table itself may be damaged at its ends.
-    low, high = 0, 1 << 20
-    indexes = damaged.execute("SELECT name FROM pragma_index_list(?)", (name,)).fetchall()
-    for source in (f'"{name}"', *(f'"{name}" INDEXED BY "{index}"' for (index,) in indexes)):
-        with contextlib.suppress(*_UNREADABLE, apsw.SQLError):
-            found = damaged.execute(f"SELECT min(rowid), max(rowid) FROM {source}").get
-            low, high = min(low, found[0] or 0), max(high, found[1] or 0)
-    return low, high
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(f'"{each}"' for each in names)

@@ -6,27 +6,34 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 
 import apsw
 
 from clawstate.errors import CorruptError, StateError
-from clawstate.health import FIX, Finding
+from clawstate.health import SALVAGE, Finding
 from clawstate.memory.backends.lancedb import outbox
 from clawstate.memory.backends.sqlite import salvage as memory
 from clawstate.memory.backends.sqlite import upkeep
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.contract import DAMAGE
 from clawstate.quantities import number_of
-from clawstate.sqlite import Part
+from clawstate.sqlite import Part, change_log
+from clawstate.sqlite.migrations import PartFormat
 from clawstate.sqlite.salvage import Saved, salvage, set_aside
 from clawstate.state.context import Context
 from clawstate.state.memory_place import MemoryPlace, memory_db, memory_place
 from clawstate.stores.transcripts.backends.sqlite import checking
 from clawstate.stores.transcripts.backends.sqlite import salvage as transcripts
+from clawstate.stores.transcripts.backends.sqlite.schema import MIGRATIONS as TRANSCRIPT_MIGRATIONS
+from clawstate.stores.transcripts.backends.sqlite.schema import PART as TRANSCRIPTS
 from clawstate.stores.transcripts.turns import DAMAGE as TRANSCRIPT_DAMAGE
 
+_BESIDE = tuple(
+    PartFormat(Path(), *part)
+    for part in ((TRANSCRIPTS, TRANSCRIPT_MIGRATIONS), (change_log.PART, change_log.MIGRATIONS))
+)
 _GIVE_UP = "restore the newest backup, or move the file away to begin with an empty memory"
-_REMEDY = f"{FIX} to keep what can be read of it, or restore the newest backup"
 
 
 def with_salvage(findings: Iterable[Finding], context: Context, damage: str) -> Iterator[Finding]:
@@ -40,7 +47,7 @@ def with_salvage(findings: Iterable[Finding], context: Context, damage: str) -> 
                 str(place.path),
                 str(place.database),
             }
-            yield replace(each, fix=_REMEDY, repair=catalogue if is_catalogue else once)
+            yield replace(each, fix=SALVAGE, repair=catalogue if is_catalogue else once)
         else:
             yield each
 
@@ -60,7 +67,7 @@ def _salvage(context: Context) -> str:
             raise CorruptError(str(part.path), problem, _GIVE_UP)
 
     try:
-        aside = salvage(part, [mend], is_damaged=partial(_is_damaged, part))
+        aside = salvage(part, [mend], is_damaged=partial(_is_damaged, part), beside=_BESIDE)
     except CorruptError as error:
         # Others are no damage, such as somebody else's database.
         if not isinstance(error.__cause__, apsw.Error | UnicodeError):
