@@ -370,3 +370,14 @@ def test_an_error_without_a_code_is_told_as_what_it_is(database) -> None:
         database.attempt(lambda each: each.execute("SELECT %s::text", ("\0",)))
     with pytest.raises(psycopg.ProgrammingError):
         database.attempt(lambda each: each.execute("SELECT %s, %s", (1,)))
+
+
+def test_a_server_that_starts_is_no_wrong_address(postgres) -> None:
+    """Nobody at an address is waited for shortly; once a server answers that it starts, as long."""
+    database = Database(postgres.address, patience=lambda: 30.0)
+    attempts = database.attempts()
+
+    assert attempts.may_retry(psycopg.OperationalError("connection refused"))
+    assert attempts.deadline - attempts.begun < 10.0
+    assert attempts.may_retry(psycopg.errors.CannotConnectNow("the database system is starting up"))
+    assert attempts.deadline - attempts.begun == 30.0

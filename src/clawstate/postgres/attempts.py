@@ -24,7 +24,7 @@ class Attempts:
 
     def __init__(self, address: Address, pool: Pool, patience: float) -> None:
         self.begun = time.monotonic()
-        self.deadline = self.begun + patience
+        self.deadline = self._patient = self.begun + patience
         self._address = address
         self._pool = pool
         self._count = 0
@@ -53,6 +53,8 @@ class Attempts:
         if is_refused(error) and not self._pool.was_reached:
             # Most likely the address is wrong, and a person waits.
             self.deadline = min(self.deadline, self.begun + _STRANGER)
+        elif not is_refused(error):
+            self.deadline = self._patient  # a server answers there, such as one that starts
         return is_passing(error) and not self.is_over
 
     def pause(self) -> None:
