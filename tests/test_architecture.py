@@ -394,6 +394,7 @@ def test_the_state_is_the_only_door(package: str) -> None:
             "openclaw_view",
             "places",
             "records",
+            "timeline",
         )
         doors |= {f"clawstate.state.{each}" for each in given}
     found = []

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clawstate.memory.explanation import Explanation, LegScore, ScorePart
     from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
     from clawstate.memory.map.values import MapColumn, MapRegion, MemoryMap
+    from clawstate.memory.moves import MemoryChange, MemorySpan
     from clawstate.memory.records import Hit, MemoryRecord
     from clawstate.memory.replacement import Reembedding
     from clawstate.memory.retention import RetentionPolicy, RetentionReport, RetentionRule
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from clawstate.state.encryption import EncryptionSummary, Outcome
     from clawstate.state.feed import Changes, PartChange
     from clawstate.state.openclaw_view import OpenClawCredential, OpenClawSession
+    from clawstate.state.timeline import TimelineChange, TimelineSpan
     from clawstate.stores.auth.availability import Standing
     from clawstate.stores.auth.credentials import (
         ApiKey,
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from clawstate.stores.pairing.request import PairingRequest
     from clawstate.stores.sessions.archive import Archived
     from clawstate.stores.sessions.entry import SessionEntry
+    from clawstate.stores.sessions.past_entries import SessionChange
     from clawstate.stores.sessions.selection import Pruned
     from clawstate.stores.transcripts.values import (
         Message,
@@ -100,8 +103,10 @@ __all__ = [
     "MapRegion",
     "MatrixCredential",
     "MatrixStoragePaths",
+    "MemoryChange",
     "MemoryMap",
     "MemoryRecord",
+    "MemorySpan",
     "MergeResult",
     "Message",
     "NamespaceStatistics",
@@ -129,10 +134,13 @@ __all__ = [
     "RetentionRule",
     "Runtime",
     "ScorePart",
+    "SessionChange",
     "SessionEntry",
     "Standing",
     "StatePaths",
     "StoredToken",
+    "TimelineChange",
+    "TimelineSpan",
     "Token",
     "Tool",
     "TranscriptHit",
@@ -171,8 +179,10 @@ _HOMES = {
     "LockOptions": "clawstate.files.lock_options",
     "MapColumn": "clawstate.memory.map.values",
     "MapRegion": "clawstate.memory.map.values",
+    "MemoryChange": "clawstate.memory.moves",
     "MemoryMap": "clawstate.memory.map.values",
     "MemoryRecord": "clawstate.memory.records",
+    "MemorySpan": "clawstate.memory.moves",
     "MergeResult": "clawstate.records.merging",
     "Message": "clawstate.stores.transcripts.values",
     "NamespaceStatistics": "clawstate.stores.dedupe.statistics",
@@ -198,10 +208,13 @@ _HOMES = {
     "DuplicateGroup": "clawstate.memory.duplicates.values",
     "Reembedding": "clawstate.memory.replacement",
     "ScorePart": "clawstate.memory.explanation",
+    "SessionChange": "clawstate.stores.sessions.past_entries",
     "SessionEntry": "clawstate.stores.sessions.entry",
     "Standing": "clawstate.stores.auth.availability",
     "StatePaths": "clawstate.files.paths",
     "StoredToken": "clawstate.stores.device_auth.document",
+    "TimelineChange": "clawstate.state.timeline",
+    "TimelineSpan": "clawstate.state.timeline",
     "Token": "clawstate.stores.auth.credentials",
     "TranscriptHit": "clawstate.stores.transcripts.values",
     "TranscriptImport": "clawstate.stores.transcripts.values",

@@ -44,7 +44,8 @@ READING = {
     "auth": "check document get last_good order page problems profiles reload require rests_until"
     " secret standing stored_order usage",
     "config": "agent_view agents changed diff get guard history invalidate issues misplaced"
-    " on_change overlay_path owner path redacted require resolve secret text view watch written",
+    " on_change overlay_path owner path redacted require resolve secret text value_at"
+    " view watch written",
     "dedupe": "check clear_memory in_files namespaces page seen statistics stats warm_up",
     "device_auth": "check device_id foreign get tokens",
     "devices": "check get malformed page paired verify was_used",
@@ -53,15 +54,18 @@ READING = {
     "encryption": "check choice is_on keys path problem resolve sealer source summary unlock",
     "identity": "check device_id get mismatch public_key verify",
     "matrix": "check known_device logins",
-    "memory": "archived check close conflicts duplicates explain find_ids get get_many"
+    "memory": "activity archived changes check close conflicts duplicates explain find_ids get"
+    " get_many"
     " history inbox needs_optimizing now page recall records require"
     " retention_policy search stats",
     "openclaw": "credentials problems sessions",
     "pairing": "check expires_at page pending stale",
     "plugins": "check close hooks list load refresh start tools",
-    "sessions": "archive_page archived check collect ended_ids entries get known_ids page require",
-    "transcripts": "check close count export get info message_page messages page search sessions"
-    " stats",
+    "sessions": "archive_page archived as_of changes check collect ended_ids entries"
+    " get known_ids page require",
+    "timeline": "activity changes",
+    "transcripts": "check close count export get info message_page messages page"
+    " message_counts search sessions stats volume",
 }
 """The methods that only read."""
 
@@ -190,6 +194,11 @@ CALLS |= {
     "memory.retain": lambda s: s.memory.retain(clawstate.RetentionPolicy()),
     "memory.forget_matching": lambda s: s.memory.forget_matching(tags=["gone"]),
     "memory.supersede": lambda s: s.memory.supersede(s.memory.add("before"), "after"),
+    "memory.put_back": lambda s: s.memory.put_back(s.memory.add("as it was"), s.clock()),
+    "config.put_back": lambda s: (s.config.set("ui.x", 1), s.config.put_back("ui.x", 0.0)),
+    "sessions.put_back": lambda s: s.sessions.put_back(
+        s.sessions.resolve("past").session_key, s.clock()
+    ),
     "memory.forget_history": lambda s: s.memory.forget_history(s.memory.add("with no past")),
     "memory.tag": lambda s: s.memory.tag([s.memory.add("tagged")], add=["later"]),
     "memory.update": lambda s: s.memory.update(s.memory.add("before"), text="after"),

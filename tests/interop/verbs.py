@@ -168,6 +168,7 @@ READING: dict[str, tuple[str, ...]] = {
     "config schema": (),
     "config show": (),
     "config validate": (),
+    "diff": ("--since", "yesterday"),
     "auth audit": (),
     "auth list": (),
     "auth show": ("openai:ours",),
@@ -335,6 +336,11 @@ def _(ours: Ours) -> None:
 def _(ours: Ours) -> None:
     ours("config", "set", "messages.responsePrefix", "[ours]")
     ours("config", "undo")
+
+
+@writes("config restore")
+def _(ours: Ours) -> None:
+    ours("config", "restore", "gateway.port", "--as-of", "now")
 
 
 @writes("config edit")

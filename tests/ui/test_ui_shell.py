@@ -31,6 +31,8 @@ PAGES = (
     "/devices",
     "/doctor",
     "/credentials",
+    "/timeline",
+    "/timeline?show=known",
     "/config",
     "/config?tab=text",
     "/config?tab=history",

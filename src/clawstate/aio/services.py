@@ -16,6 +16,7 @@ from clawstate.state.health import Health
 from clawstate.state.openclaw_view import OpenClawView
 from clawstate.state.places import Places
 from clawstate.state.records import Records
+from clawstate.state.timeline import Timeline
 
 
 class AsyncRecords(Part[Records]):
@@ -76,6 +77,13 @@ class AsyncBackupNotes(Part[BackupNotes]):
     note_created = verb(BackupNotes.note_created)
     note_verified = verb(BackupNotes.note_verified)
     forget = verb(BackupNotes.forget)
+
+
+class AsyncTimeline(Part[Timeline]):
+    """What changed between two moments."""
+
+    changes = verb(Timeline.changes)
+    activity = verb(Timeline.activity)
 
 
 class AsyncHealth(Part[Health]):

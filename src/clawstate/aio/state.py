@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         AsyncPlaces,
         AsyncPlugins,
         AsyncRecords,
+        AsyncTimeline,
     )
     from clawstate.caches.directory import DirectoryCache
     from clawstate.memory.contract import Embedder
@@ -115,6 +116,13 @@ class AsyncState(Part[State]):
         from clawstate.aio.services import AsyncAudit  # noqa: PLC0415 - few programs need it
 
         return AsyncAudit(lambda: self._part().audit, self._workers)
+
+    @property
+    def timeline(self) -> AsyncTimeline:
+        """What changed between two moments, in all parts whose past is kept."""
+        from clawstate.aio.services import AsyncTimeline  # noqa: PLC0415 - few programs need it
+
+        return AsyncTimeline(lambda: self._part().timeline, self._workers)
 
     @property
     def backup_notes(self) -> AsyncBackupNotes:

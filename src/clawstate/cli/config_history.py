@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from clawstate.cli.command import pass_session
-from clawstate.cli.config import FORCE, config
+from clawstate.cli.config import FORCE, PATH, config
+from clawstate.cli.options import Day
 from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
 from clawstate.clock import to_iso
@@ -63,6 +64,22 @@ def undo(session: Session, /, number: int | None, *, force: bool) -> None:
     line = f"took change{undone} back: {_paths(change)}"
     number_line = style(f"(change {change.number})", dim=True)
     session.output.emit({"change": to_wire(change)}, f"{line}  {number_line}")
+
+
+@config.command()
+@PATH
+@click.option("--as-of", type=Day(), metavar="TIME", required=True, help="A day means its end.")
+@FORCE
+@pass_session
+def restore(session: Session, /, path: str, *, as_of: float, force: bool) -> None:
+    """
+    Make what is at PATH what was written there --as-of a time.
+
+    That is a change as any other, and can be undone. What was not there is removed.
+    """
+    change = session.state.config.put_back(path, as_of, force=force, agent_id=session.agent)
+    told = "it is that already" if change is None else f"restored {_paths(change)}"
+    session.output.emit({"change": None if change is None else to_wire(change)}, told)
 
 
 def _line(change: Change) -> str:

@@ -10,6 +10,7 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.config import config
+from clawstate.cli.options import Day
 from clawstate.cli.session import Session
 
 _MARK = "  // default"
@@ -22,8 +23,9 @@ class _NotSet:
 @config.command()
 @click.option("--reveal", is_flag=True, help="Show secrets as well.")
 @click.option("--defaults", is_flag=True, help="With --json, the defaults as well.")
+@click.option("--as-of", type=Day(), metavar="TIME", help="The text of the file as it was then.")
 @pass_session
-def show(session: Session, *, reveal: bool, defaults: bool) -> None:
+def show(session: Session, *, reveal: bool, defaults: bool, as_of: float | None) -> None:
     """
     Print all settings, each default marked as one, secrets left out.
 
@@ -31,6 +33,14 @@ def show(session: Session, *, reveal: bool, defaults: bool) -> None:
     sees.
     """
     settings, agent = session.state.config, session.agent
+    if as_of is not None:
+        text = settings.text(agent_id=agent, as_of=as_of)
+        if not reveal:
+            from clawstate.config.history import hide_literal_secrets  # noqa: PLC0415 - see `NOUNS`
+
+            text = hide_literal_secrets(text.encode())
+        session.output.emit({"text": text}, *(text.splitlines() or ["nothing was set"]))
+        return
     view = settings.view() if agent is None else settings.agent_view(agent)
     if not reveal:
         value = settings.redacted(agent_id=agent)

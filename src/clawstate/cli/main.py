@@ -37,6 +37,7 @@ NOUNS = {
     "plugins": ("clawstate.cli.plugins", "plugins", "See and choose plugins."),
     "mcp": ("clawstate.cli.mcp", "mcp", "Serve the memory to agents (MCP)."),
     "integrate": ("clawstate.cli.integrate", "integrate", "Let an agent use the memory."),
+    "diff": ("clawstate.cli.timeline", "diff", "Show what changed since a time."),
     "status": ("clawstate.cli.status", "status", "Show what is kept, and where."),
     "watch": ("clawstate.cli.watch", "watch", "Show what moves, as it does."),
     "doctor": ("clawstate.cli.doctor", "doctor", "Find what is wrong, and mend it."),

@@ -173,14 +173,21 @@ def search(
 
 @memory.command()
 @click.argument("record_id", metavar="ID")
+@AS_OF
 @pass_session
-def get(session: Session, /, record_id: str) -> None:
+def get(session: Session, /, record_id: str, *, as_of: float | None) -> None:
     """Print the record ID, which may be cut to a beginning that no other id has."""
     from clawstate.cli.record_ids import find_id  # noqa: PLC0415 - see `NOUNS`
     from clawstate.cli.records_view import full_lines  # noqa: PLC0415
 
     store = session.state.memory
-    record = store.require(find_id(store, record_id))
+    found = find_id(store, record_id)
+    record = store.get(found, as_of=as_of) if as_of is not None else store.require(found)
+    if record is None:
+        from clawstate.errors import NotFoundError  # noqa: PLC0415
+
+        hint = f"'clawstate memory history {found}' tells what it was, and when"
+        raise NotFoundError("memory of that moment", found, hint)
     session.output.emit(to_wire(record), *full_lines(record))
 
 
@@ -299,6 +306,7 @@ def forget(
 @WHERE
 @SINCE
 @UNTIL
+@AS_OF
 @click.option("--newest", is_flag=True, help="What was made last on top, not in the order of ids.")
 @click.option("--after", metavar="NEXT", help="Go on behind the page that told this.")
 @click.option("--limit", "-k", type=COUNT, default=20, show_default=True, help="How many at most.")
@@ -311,14 +319,19 @@ def list_(
     limit: int,
     tags: tuple[str, ...],
     where: Any,
+    as_of: float | None,
     **settings: Any,
 ) -> None:
-    """Print a page of what is kept, in the order of ids, or the newest first."""
+    """
+    Print a page of what is kept, in the order of ids, or the newest first.
+
+    What was kept --as-of a time comes with the newest first.
+    """
     from clawstate.cli.records_view import record_lines  # noqa: PLC0415
 
     chosen = {"tags": tags, "where": where_of(where), **settings}
-    if newest:
-        page = session.state.memory.page(limit, **chosen)
+    if newest or as_of is not None:
+        page = session.state.memory.page(limit, as_of=as_of, **chosen)
         records, more = list(page), page.after
     else:
         records = session.state.memory.records(limit=limit, **chosen)

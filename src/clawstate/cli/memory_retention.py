@@ -11,7 +11,7 @@ import click
 from clawstate.cli.command import pass_session
 from clawstate.cli.forgetting import ask_before_forgetting
 from clawstate.cli.memory import SOURCE, memory
-from clawstate.cli.options import COUNT, Duration, Fraction
+from clawstate.cli.options import COUNT, Day, Duration, Fraction
 from clawstate.cli.record_ids import emit_done, find_archived_id, find_id, find_ids, missing_error
 from clawstate.cli.session import Session
 from clawstate.errors import NotFoundError, StateError
@@ -100,15 +100,22 @@ def archive(session: Session, /, record_ids: tuple[str, ...]) -> None:
 
 @memory.command()
 @click.argument("record_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--as-of", type=Day(), metavar="TIME", help="Make it what it was then instead.")
 @pass_session
-def restore(session: Session, /, record_ids: tuple[str, ...]) -> None:
+def restore(session: Session, /, record_ids: tuple[str, ...], *, as_of: float | None) -> None:
     """
-    Put the archived records ID back as they were.
+    Put the archived records ID back as they were, or make records what they were --as-of a time.
 
     A beginning that no other id in the archive has is enough. Where one of several is not archived,
-    the others are restored, it is named, and the exit code is 3.
+    the others are restored, it is named, and the exit code is 3. What a record was until now stays
+    in its history.
     """
     store = session.state.memory
+    if as_of is not None:
+        made = [store.put_back(find_id(store, each), as_of) for each in record_ids]
+        lines = [f"{each.id} is what it was" for each in made]
+        session.output.emit({"records": to_wire(made)}, *lines)
+        return
     ids = find_ids(record_ids, lambda text: find_archived_id(store, text))
     missing, count = list[StateError](), 0
     for each in ids:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
-from clawstate.cli.options import Minutes, next_page, page_options
+from clawstate.cli.options import Day, Minutes, next_page, page_options
 from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import SESSIONS
@@ -47,6 +47,7 @@ def sessions() -> None:
 )
 @page_options
 @click.option("--archived", "is_archived", is_flag=True, help="What can be restored instead.")
+@click.option("--as-of", type=Day(), metavar="TIME", help="All there were then instead.")
 @pass_session
 def list_(
     session: Session,
@@ -55,9 +56,16 @@ def list_(
     limit: int,
     after: str | None,
     is_archived: bool,
+    as_of: float | None,
 ) -> None:
     """Print a page of the sessions, the one updated last first."""
     store = store_of(session)
+    if as_of is not None:
+        then = [as_kept(session, each) for each in store.as_of(as_of)]
+        lines = list(map(_line, then)) or ["there were no sessions"]
+        listed = [entry_brief(each) for each in then]
+        session.output.emit({"count": len(then), "sessions": listed}, *lines)
+        return
     if is_archived:
         gone = store.archive_page(limit, after)
         more, told = next_page(gone.after)
@@ -76,12 +84,21 @@ def list_(
 
 @sessions.command()
 @KEY
+@click.option("--as-of", type=Day(), metavar="TIME", help="As it was then; a day means its end.")
 @pass_session
-def show(session: Session, /, key: str) -> None:
+def show(session: Session, /, key: str, *, as_of: float | None) -> None:
     """Print all that is kept about the session KEY."""
     from clawstate.cli.openclaw_entries import their_session  # noqa: PLC0415
+    from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
 
     store = store_of(session)
+    if as_of is not None:
+        found = [each for each in store.as_of(as_of) if each.session_key == key]
+        if not found:
+            hint = "'clawstate diff --since' tells what there was, and when"
+            raise NotFoundError("session of that moment", key, hint)
+        session.output.emit(to_wire(found[0]), *_full(as_kept(session, found[0])))
+        return
     theirs = their_session(session, key) if store.get(key) is None else None
     if theirs is not None:
         told = style("of the OpenClaw that lives here; it is never changed", dim=True)
@@ -127,10 +144,13 @@ def reset(session: Session, /, key: str) -> None:
 
 @sessions.command()
 @click.argument("name", metavar="KEY|ARCHIVE")
+@click.option("--as-of", type=Day(), metavar="TIME", help="Make KEY what it was then instead.")
 @pass_session
-def restore(session: Session, /, name: str) -> None:
+def restore(session: Session, /, name: str, *, as_of: float | None) -> None:
     """Bring back what was archived last of a session KEY, or one archive by its name."""
-    entry = as_kept(session, store_of(session).restore(name))
+    store = store_of(session)
+    found = store.restore(name) if as_of is None else store.put_back(name, as_of)
+    entry = as_kept(session, found)
     session.output.emit(to_wire(entry), *_full(entry))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
-from clawstate.cli.options import Moment, next_page, page_options
+from clawstate.cli.options import Day, Moment, next_page, page_options
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import SESSIONS
@@ -98,6 +98,7 @@ def list_(session: Session, *, limit: int, after: str | None) -> None:
 @click.option("--before", metavar="ID", help="The page before this message.")
 @click.option("--after", metavar="ID", help="The page behind this message.")
 @click.option("--full", is_flag=True, help="Cut nothing.")
+@click.option("--as-of", type=Day(), metavar="TIME", help="What was said by then.")
 @pass_session
 def show(
     session: Session,
@@ -109,6 +110,7 @@ def show(
     before: str | None,
     after: str | None,
     full: bool,
+    as_of: float | None,
 ) -> None:
     """Print the messages of the session KEY; on a terminal the newest 50."""
     from clawstate.cli.transcripts_view import message_lines  # noqa: PLC0415
@@ -120,7 +122,8 @@ def show(
         shown = _ON_TERMINAL
     store = session.state.transcripts
     # One more than is shown tells whether there is another page.
-    found = store.messages(chosen, None if shown is None else shown + 1, before, after)
+    wanted = None if shown is None else shown + 1
+    found = store.messages(chosen, wanted, before, after, as_of=as_of)
     more: dict[str, str] = {}
     if shown is not None and len(found) > shown:
         found = found[:shown] if after else found[1:]

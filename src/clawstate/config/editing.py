@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from clawstate.json5.key_path import KeyPath, format_key_path, get_at, set_at, u
 from clawstate.json5.parse import parse_json5
 from clawstate.json5.path_grammar import WrittenPath, parse_key_path
 from clawstate.json5.plain_value import is_same, require_plain
+from clawstate.moments import Moment, end_seconds
 from clawstate.secrets.redaction import SENTINEL
 
 _NOTHING = "{}\n"
@@ -71,6 +72,21 @@ class Editor:
     def text(self, file: Path) -> str:
         """Return the text of *file*, empty if there is none."""
         return _text_of(self.load(), file)
+
+    def text_at(self, file: Path, moment: Moment) -> str:
+        """Return the text of *file* as it was at *moment*."""
+        return History(self.path).text_at(file, end_seconds("as_of", moment))
+
+    def value_at(self, path: str, above: Sequence[Path], moment: Moment) -> Any:
+        """Return what was at *path* at *moment*, in the first file of those *above* and this."""
+        steps = resolve_target(self.load(), parse_path(path))
+        for file in (*above, self.path):
+            text = self.text_at(file, moment)
+            value = parse_json5(text.encode(), path=file) if text.strip() else {}
+            if _has(value, steps):
+                return get_at(value, steps)
+        hint = "'clawstate config show --as-of' shows what there was"
+        raise NotFoundError("configuration value of that moment", path, hint)
 
     def replace(self, text: str, *, file: Path, expected: str | None, force: bool) -> Change | None:
         """Make *text* the whole text of *file*, which is *expected* to hold another one."""

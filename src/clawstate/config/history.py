@@ -14,9 +14,10 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from clawstate.errors import (
     ConflictError,
@@ -77,8 +78,15 @@ class Change:
         return (FileChange(self.file, self.before, self.after), *self.also)
 
 
+Noted: TypeAlias = Callable[[str, Mapping[int, str], Sequence[int]], object]
+"""
+Is told that a change begins to be written, or that it is done: its number with its digest, and the
+numbers of those that leave.
+"""
+
+
 class History:
-    """The changes of the configuration *path*, the last hundred of them."""
+    """The changes of the configuration *path*, the last hundred of them at least."""
 
     def __init__(self, path: Path) -> None:
         self._base = Path(os.path.normpath(path.parent.absolute()))
@@ -137,11 +145,14 @@ class History:
         at: float,
         by: str,
         undoes: int | None = None,
+        keep_for: float = 0.0,
+        note: Noted = lambda *_: None,
     ) -> Change:
         """
         Note a change of *files*, each with its text before and after; for the holder of the lock.
 
-        Raises `UnavailableError`.
+        The last hundred are kept, and all of the last *keep_for* seconds. *note* is told before
+        and after it is written; see `Noted`. Raises `UnavailableError`.
         """
         # Texts before the index: a kill leaves a text that no line names, never the other way.
         make_private_dir(self._folder)
@@ -158,12 +169,38 @@ class History:
             undoes=undoes,
             also=tuple(others),
         )
-        kept = (*earlier, change)[-_KEPT:]
+        every = (*earlier, change)
+        oldest = at - keep_for
+        last = every[-_KEPT:]
+        kept = [each for each in every if each in last or each.at > oldest]
+        gone = [each.number for each in every if each not in kept]
+        note("begin", self.digests([change]), gone)
         lines = [json.dumps(self._document(each), ensure_ascii=False) for each in kept]
         write_atomic(self._folder / _INDEX, "".join(f"{line}\n" for line in lines).encode())
         moved = (file for each in kept for file in each.files)
         self._forget({name for file in moved for name in (file.before, file.after)})
+        note("done", self.digests([change]), gone)
         return change
+
+    def digests(self, changes: Iterable[Change]) -> dict[int, str]:
+        """Return what vouches for each of *changes*, by number: its texts and all told of it."""
+        lines = {each.number: json.dumps(self._document(each)) for each in changes}
+        return {number: text_name(line.encode()) for number, line in lines.items()}
+
+    def text_at(self, file: Path, moment: float) -> str:
+        """Return the text of *file* as it was at *moment*, empty without one; `NotFoundError`."""
+        name = os.path.normpath(file.absolute())
+        found = [
+            (each.at, part) for each in self.changes() for part in each.files if part.file == name
+        ]
+        before = [part for at, part in found if at <= moment]
+        after = [part for at, part in found if at > moment]
+        # By hand it may have been changed since the last change of ours.
+        present, stamp = _present(file)
+        if not after and (not before or stamp <= moment):
+            return present.decode("utf-8", "replace")
+        text = before[-1].after if before else after[0].before
+        return "" if text is None else self.text(text).decode("utf-8", "replace")
 
     def _store_texts(self, file: Path, before: bytes | None, after: bytes) -> FileChange:
         if before is not None:
@@ -257,6 +294,14 @@ class History:
 
     def _holds(self, path: Path) -> bool:
         return path.is_relative_to(self._base)
+
+
+def _present(file: Path) -> tuple[bytes, float]:
+    """Return the content of *file*, and when it was changed last (s)."""
+    try:
+        return file.read_bytes(), file.stat().st_mtime
+    except OSError:
+        return b"", 0.0
 
 
 def _last_standing(changes: Sequence[Change]) -> Change | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from clawstate.arguments import require_callable, require_count, require_whole_text
+from clawstate.arguments import require_callable, require_whole_text
 from clawstate.clock import Clock, system_clock
+from clawstate.config.history_verbs import HistoryVerbs
 from clawstate.config.loading import Loader, overlay_of
 from clawstate.config.view import View, comparison, copy_value, parse_path
 from clawstate.config.views import Views
 from clawstate.config.watching import Listener, Watcher
+from clawstate.errors import NotFoundError
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.interrupts import Mutex, load_modules
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from clawstate.config.rewrite import EditPlan
     from clawstate.config.written import WrittenSetting
     from clawstate.files.paths import StatePaths
+    from clawstate.moments import Moment
     from clawstate.openclaw.accepted import Accepted
 
 
@@ -36,7 +39,11 @@ WriteCheck: TypeAlias = Callable[[Any, Any, bool], object]
 it."""
 
 
-class Config:
+Witness: TypeAlias = Callable[[Path, str, Mapping[int, str], Sequence[int]], object]
+"""Is given the file of a history, and what `history.Noted` is given."""
+
+
+class Config(HistoryVerbs):
     """
     The configuration of the state *paths* (specification section 1). Safe for threads.
 
@@ -55,6 +62,7 @@ class Config:
         clock: Clock = system_clock,
         lock: LockOptions | Callable[[], LockOptions] | None = None,
         present: Callable[[], object] = lambda: None,
+        witness: Witness = lambda *_: None,
     ) -> None:
         self._paths = paths
         self._loader = Loader(paths, env, cwd, present)
@@ -63,6 +71,7 @@ class Config:
         self._writing = Mutex()
         self._views = Views(self._loader.load, self.agents)
         self._checks: list[WriteCheck] = []
+        self._witness = witness
 
     def __repr__(self) -> str:
         return f"Config({str(self._paths.config)!r})"
@@ -244,14 +253,32 @@ class Config:
         same = self._comparison(path, expect, agent_id)
         return self._editor(agent_id).unset(path, same=same, force=force)
 
-    def text(self, *, agent_id: str | None = None, own: bool = False) -> str:
+    def text(
+        self, *, agent_id: str | None = None, own: bool = False, as_of: Moment | None = None
+    ) -> str:
         """
-        Return the text of the file, empty if there is none; raises `CorruptError`.
+        Return the text of `path`, of the file of an agent, or, with *own*, of `overlay_path`.
 
-        It is that of `path`, of the file of an agent, or, with *own*, of `overlay_path`.
+        Empty if there is none; *as_of* a moment, of a day its end. Raises `CorruptError`.
         """
         editor = self._editor(agent_id)
-        return editor.text(self.overlay_path if own else editor.path)
+        file = self.overlay_path if own else editor.path
+        return editor.text(file) if as_of is None else editor.text_at(file, as_of)
+
+    def value_at(self, path: str, as_of: Moment, *, agent_id: str | None = None) -> Any:
+        """Return what was written at *path* at *as_of*, as written; raises `NotFoundError`."""
+        above = [] if agent_id is not None else [self.overlay_path]
+        return self._editor(agent_id).value_at(path, above, as_of)
+
+    def put_back(
+        self, path: str, as_of: Moment, *, force: bool = False, agent_id: str | None = None
+    ) -> Change | None:
+        """Make *path* what it was at *as_of*, by `set` or `unset`; `None` if it is that already."""
+        try:
+            value = self.value_at(path, as_of, agent_id=agent_id)
+        except NotFoundError:
+            return self.unset(path, force=force, agent_id=agent_id)
+        return self.set(path, value, force=force, agent_id=agent_id)
 
     def replace(
         self,
@@ -271,28 +298,6 @@ class Config:
         editor = self._editor(agent_id)
         file = self.overlay_path if own else editor.path
         return editor.replace(text, file=file, expected=expected, force=force)
-
-    def history(self, *, agent_id: str | None = None) -> tuple[Change, ...]:
-        """Return the changes that were made here, the oldest first."""
-        load_modules("clawstate.config.history")
-        from clawstate.config.history import History  # noqa: PLC0415 - rarely needed
-
-        return History(self._loader.path_of(agent_id)).changes()
-
-    def diff(self, number: int | None = None, *, agent_id: str | None = None) -> str:
-        """Return change *number*, by default the last one, as a unified diff without secrets."""
-        return self._editor(agent_id).diff(_number(number))
-
-    def undo(
-        self, *, number: int | None = None, force: bool = False, agent_id: str | None = None
-    ) -> Change:
-        """
-        Put back the text before change *number*, by default the last one that stands.
-
-        Raises `NotFoundError` if there is none, and `ConflictError` if the file was changed since,
-        unless *force*; that is a change of its own.
-        """
-        return self._editor(agent_id).undo(number=_number(number), force=force)
 
     def misplaced(self) -> tuple[str, ...]:
         """Return the paths of our own settings that make the configuration of OpenClaw invalid."""
@@ -365,7 +370,7 @@ class Config:
         if agent_id is not None:
             require_agent_id(agent_id)
         load_modules("clawstate.config.writing", "clawstate.config.schema.root")
-        from clawstate.config.writing import Writer, trail_in  # noqa: PLC0415 - loads the schema
+        from clawstate.config.writing import Writer, keep_for, trail_in  # noqa: PLC0415 - loads the schema
 
         writer = Writer(
             path=path,
@@ -375,6 +380,8 @@ class Config:
             lock=self._lock if isinstance(self._lock, LockOptions) else self._lock(),
             agent=agent_id,
             accepted=self._find_accepted(),
+            keep_for=keep_for(self.view),
+            note=partial(self._witness, path),
         )
         with self._views.writing(_key(agent_id)) as note, self._writing:
 
@@ -391,7 +398,3 @@ class Config:
 
 def _key(agent_id: str | None) -> str | None:
     return None if agent_id is None else normalise_agent_id(agent_id)
-
-
-def _number(number: int | None) -> int | None:
-    return None if number is None else require_count("number", number)

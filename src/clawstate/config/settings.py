@@ -247,6 +247,13 @@ ENCRYPTION_PASSPHRASE = _setting(
     "A reference to the passphrase, where nobody can be asked.",
 )
 
+HISTORY_FOR = _setting(
+    "state.history.keepFor",
+    "30d",
+    _DURATION,
+    "For how long all that was is kept of what changes; a number without a unit counts seconds.",
+)
+
 PAIRING_PATH = _setting(
     "pairing.path",
     None,

@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.clock import Clock, to_iso
-from clawstate.config.history import Change, History, program
+from clawstate.config.history import Change, History, Noted, program
 from clawstate.config.loading import Loaded
 from clawstate.config.rewrite import EditPlan, Rewrite
+from clawstate.config.settings import HISTORY_FOR
+from clawstate.config.view import View
 from clawstate.config.write_checks import check_write, suspicious_changes
 from clawstate.errors import ConfigError, LockLostError, StateError, UnavailableError
 from clawstate.files.atomic import create_private_file, sweep_temporaries, write_atomic
@@ -53,7 +55,8 @@ class Writer:
     Writes the configuration that *load* reads; *trail* is the file of the audit trail.
 
     It is checked as the file of one *agent*, or as what all of them share. What is *accepted* by
-    the OpenClaw of the directory is right.
+    the OpenClaw of the directory is right. Changes of the last *keep_for* seconds are kept; *note*
+    is told of each, see `History.add`.
     """
 
     path: Path
@@ -63,6 +66,8 @@ class Writer:
     lock: LockOptions
     agent: str | None = None
     accepted: Accepted | None = None
+    keep_for: float = 0.0
+    note: Noted = lambda *_: None
 
     def write(self, plan: Plan, *, force: bool) -> Change | None:
         """
@@ -136,11 +141,20 @@ class Writer:
                 at=at,
                 by=by,
                 undoes=planned.undoes,
+                keep_for=self.keep_for,
+                note=self.note,
             )
         except StateError as error:
             problem = f"was changed, but its history was not ({error})"
             name = str(planned.files[0])
             raise UnavailableError(name, problem, "do not repeat it") from error
+
+
+def keep_for(view: Callable[[], View]) -> float:
+    """Return for how long (s) all changes are kept, as *view* says."""
+    with suppress(StateError):  # a change may mend what cannot be read
+        return HISTORY_FOR.of(view())
+    return 0.0
 
 
 def _plan_again(plan: Plan, loaded: Loaded, files: Sequence[Path]) -> EditPlan | None:

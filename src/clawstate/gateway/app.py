@@ -41,6 +41,7 @@ from clawstate.gateway.resources import (
     memory_streams,
     memory_upkeep,
     sessions,
+    timeline,
     transcripts,
     upkeep,
 )
@@ -61,6 +62,7 @@ ROUTES: tuple[Routes, ...] = (
     memory_streams.routes,
     sessions.routes,
     transcripts.routes,
+    timeline.routes,
     config.routes,
     auth.routes,
     pairing.routes,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from clawstate.errors import InvalidError
-from clawstate.memory.moments import Moment as Moment  # noqa: PLC0414 - part of what filters take
-from clawstate.memory.moments import moment_seconds
 from clawstate.memory.validation import MAX_SOURCE, check_name, check_unicode
+from clawstate.moments import Moment as Moment  # noqa: PLC0414 - part of what filters take
+from clawstate.moments import moment_seconds
 
 Scalar: TypeAlias = str | int | float | bool | None
 

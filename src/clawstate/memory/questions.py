@@ -8,7 +8,7 @@ from typing import Literal
 from clawstate.arguments import describe
 from clawstate.errors import InvalidError
 from clawstate.memory.filters import Filter
-from clawstate.memory.moments import Moment, end_seconds
+from clawstate.moments import Moment, end_seconds
 from clawstate.paging import MAX_HITS
 
 Mode = Literal["hybrid", "words", "vector"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from clawstate.clock import from_ms, to_ms
+from clawstate.memory.moves import Activity, Move
 from clawstate.memory.records import MemoryRecord
+from clawstate.paging import Position
 
 if TYPE_CHECKING:
     from clawstate.memory.embedder import Embedded, EmbedderIdentity, KnownVector
@@ -28,6 +30,26 @@ _ADVICE = {
 
 MOST_VERSIONS = 10
 """How many earlier versions of a record are kept, if nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionLimits:
+    """
+    Which updates of a record are kept: the last *most*, and all of the last *within* seconds.
+
+    With *most* 0 none is.
+    """
+
+    most: int = MOST_VERSIONS
+    within: float = 0.0
+
+    def oldest_ms(self, now_ms: int) -> int:
+        """Return from when on (ms) all are kept at *now_ms*."""
+        return now_ms - int(self.within * 1000)
+
+
+USUAL_VERSIONS: Final = VersionLimits()
+"""What an engine keeps unless it is told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +193,21 @@ class VersionStore(Protocol):
 
         Searches of the past see them from then on.
         """
+
+    def moves(self, first: float, last: float, after: Position | None, limit: int) -> list[Move]:
+        """
+        Return the next *limit* moves from *first* to *last* (s), in the order of their positions.
+
+        Of what was forgotten, or whose time is over, nothing is told but that and when.
+        """
+
+    def activity(self, first: float, step: float, count: int) -> Activity:
+        """Return how much moved in each of *count* spans of *step* seconds from *first* on."""
+
+    def kept_at(
+        self, moment: float, chosen: Filter, after: Position | None, limit: int
+    ) -> list[MemoryRecord]:
+        """Return the next *limit* records of *moment* (s), each as it was; else as `latest`."""
 
     def forget(self, ids: Sequence[str]) -> int:
         """

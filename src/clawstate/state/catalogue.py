@@ -18,7 +18,7 @@ from clawstate.stores.matrix.documents import DOCUMENTS as MATRIX
 from clawstate.stores.pairing import ATTEMPTS, INVITATIONS, REQUESTS
 from clawstate.stores.pairing.channels import CHANNEL_KIND, channel_spec
 
-SESSIONS_KIND, ARCHIVE_KIND = "sessions", "session-archive"
+SESSIONS_KIND, ARCHIVE_KIND, PAST_KIND = "sessions", "session-archive", "session-past:"
 NAMES_OF_MARKS: Final = CollectionSpec(
     "dedupe-namespaces", PurePosixPath("dedupe/.namespaces.json"), MapLayout()
 )
@@ -49,6 +49,9 @@ _DOCUMENTS = (
         MapLayout(),
         file=FileForm(newline=False),
     ),
+    CollectionSpec(
+        f"{PAST_KIND}*", PurePosixPath("sessions/archive/past-*-sessions.json"), MapLayout()
+    ),
     CollectionSpec("dedupe:*", PurePosixPath("dedupe/*.json"), MapLayout()),
     *MATRIX,
 )
@@ -72,5 +75,6 @@ def has_secret_keys(kind: str) -> bool:
 
 def own_kinds() -> tuple[str, ...]:
     """Return what the rows of these documents and of channels are called; a `*` is any name."""
-    kinds = (each.kind for each in specs())
+    # What sessions were moves with them, and is told by nothing of its own.
+    kinds = (each.kind for each in specs() if not each.kind.startswith(PAST_KIND))
     return (*dict.fromkeys(kinds), f"{CHANNEL_KIND}*")

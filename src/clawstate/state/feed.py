@@ -29,7 +29,8 @@ from clawstate.state.memory_place import memory_db, memory_place
 if TYPE_CHECKING:
     from clawstate.config.view import View
     from clawstate.postgres.part import Part as ServerPart
-    from clawstate.state.context import Context
+from clawstate.state.catalogue import PAST_KIND
+from clawstate.state.context import Context
 
 INTERVAL = 0.1
 """How often a subscription looks, in seconds."""
@@ -162,6 +163,8 @@ class Feed:
     ) -> None:
         by_kind: dict[str, dict[str, None]] = {}
         for kind, key in moved or ():
+            if kind.startswith(PAST_KIND):  # it moves with the sessions, which are told
+                continue
             by_kind.setdefault(kind, {})[key] = None
         for kind, keys in by_kind.items():
             found.add(kind, None if is_secret(kind) else keys)

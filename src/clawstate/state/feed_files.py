@@ -20,6 +20,7 @@ from clawstate.state.context import split_root
 from clawstate.state.pairing import requests_place
 from clawstate.state.record_places import (
     ARCHIVE,
+    PAST,
     SESSIONS,
     archive_spec,
     index_spec,
@@ -234,7 +235,7 @@ def _record_files(context: Context) -> Iterator[tuple[Path, CollectionSpec]]:
     root = context.paths.root
     if context.backends.engine.in_files:
         for place in record_places(context):
-            if place.store not in {SESSIONS, ARCHIVE} and place.spec.kind != REQUESTS.kind:
+            if place.store not in {SESSIONS, ARCHIVE, PAST} and place.spec.kind != REQUESTS.kind:
                 yield place.root, place.spec
         with suppress(StateError):
             yield requests_place(context)

@@ -179,13 +179,15 @@ def count_records(context: Context, engine: Engine) -> dict[str, int]:
         return {}
     # They know all stores, and every open state would load those.
     load_modules("clawstate.state.record_places", "clawstate.state.record_sources")
-    from clawstate.state.record_places import record_places  # noqa: PLC0415
+    from clawstate.state.record_places import PAST, record_places  # noqa: PLC0415
     from clawstate.state.record_sources import source_of  # noqa: PLC0415
 
     counts: dict[str, int] = {}
     seen: set[str] = set()
     with silent(CorruptWarning):  # the doctor tells of damage
         for place in record_places(context):
+            if place.store == PAST:  # it is nothing without the sessions, which are told
+                continue
             if not engine.in_files and place.kind in seen:
                 continue  # several files, one kind of rows
             seen.add(place.kind)

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from clawstate.config.settings import (
+    HISTORY_FOR,
     MEMORY_ENGINES,
     MEMORY_INDEX,
     MEMORY_VECTORS,
@@ -23,7 +24,7 @@ from clawstate.memory.embedders import DEFAULT_CHOICE
 from clawstate.memory.file_conflicts import FILE_CONFLICTS
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.service import Memory
-from clawstate.memory.versions import MOST_VERSIONS
+from clawstate.memory.versions import USUAL_VERSIONS, VersionLimits
 from clawstate.state.context import Context
 from clawstate.state.embedding import embedder_choice
 from clawstate.state.ending import ends_soon
@@ -52,13 +53,13 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
     is given stands in for the one of the configuration.
     """
     cache, by_meaning, choice = QueryCache(), True, DEFAULT_CHOICE
-    versions, index = MOST_VERSIONS, VECTOR_INDEXES[0]
+    versions, index = USUAL_VERSIONS, VECTOR_INDEXES[0]
     with suppress(CorruptError, UnavailableError):  # what cannot be read asks for nothing
         view = context.config.view()
         if not view.waits("caches.query"):  # for what it costs, nobody must do without the memory
             ttl, entries = QUERY_TTL.of(view), QUERY_ENTRIES.of(view)
             cache = QueryCache(size=entries if ttl else 0, ttl=ttl or None)
-        versions = MEMORY_VERSIONS.of(view)
+        versions = VersionLimits(MEMORY_VERSIONS.of(view), HISTORY_FOR.of(view))
         by_meaning = MEMORY_VECTORS.of(view)
         index = MEMORY_INDEX.of(view)
         choice = embedder_choice(context, view)
@@ -100,7 +101,7 @@ def _clear_deleted(context: Context) -> bool:
     return rows.clear_deleted(patience=_PATIENCE)
 
 
-def _engine(context: Context, versions: int, *, asks: bool) -> MemoryEngine:
+def _engine(context: Context, versions: VersionLimits, *, asks: bool) -> MemoryEngine:
     if (server := memory_server(context)) is not None:
         load_modules("clawstate.memory.backends.postgres")
         from clawstate.memory.backends.postgres import PostgresMemory  # noqa: PLC0415 - few have it

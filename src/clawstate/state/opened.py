@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from clawstate.state.openclaw_view import OpenClawView
     from clawstate.state.places import Places
     from clawstate.state.records import Records
+    from clawstate.state.timeline import Timeline
     from clawstate.stores.dedupe import PersistentDedupe
     from clawstate.stores.device_auth import DeviceAuth
     from clawstate.stores.devices import Devices
@@ -50,8 +51,7 @@ class State:
     """
     Everything that an agent must not lose, in the directory `paths.root`.
 
-    Opening reads and creates nothing; the first write makes what it needs. Close it, or use it
-    in a `with` block.
+    Opening reads and creates nothing; the first write makes what it needs. Close it after use.
     """
 
     def __init__(
@@ -129,6 +129,14 @@ class State:
 
         return BackupNotes(self.paths)
 
+    @locked_cached_property
+    def timeline(self) -> Timeline:
+        """What changed between two moments, in all parts whose past is kept."""
+        load_modules("clawstate.state.timeline")
+        from clawstate.state.timeline import Timeline  # noqa: PLC0415
+
+        return Timeline(self)
+
     def agents(self) -> tuple[str, ...]:
         """Return the ids of all agents that may have credentials, `main` first."""
         load_modules("clawstate.state.agents")
@@ -138,15 +146,12 @@ class State:
 
     def sessions_of(self, agent_id: str | None) -> Sessions:
         """Return the sessions of one agent; of all with `None`."""
-        if agent_id is None:
-            return self.sessions
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415
 
-        return open_sessions(self._context, agent_id)
+        return self.sessions if agent_id is None else open_sessions(self._context, agent_id)
 
     def transcripts_waiting(self, session_id: str | None = None) -> Iterator[Waiting]:
         """Give transcripts of OpenClaw with entries that are not here, of one session or all."""
-        load_modules("clawstate.state.openclaw_messages")
         from clawstate.state.openclaw_messages import waiting  # noqa: PLC0415
 
         return waiting(self._context, self.transcripts, session_id)
@@ -158,8 +163,7 @@ class State:
         By any process, in any part. Without *since* it is only the cursor: an opaque text, good in
         another process and after a restart. For one that is too old `complete` is false: anything
         may have moved. Nothing that moved is left out; what did may be told twice. A collection of
-        your own that lies in a file is told once it was asked for here. Raises
-        `InvalidError`, `ClosedError`, and what reading the parts raises.
+        your own that lies in a file is told once it was asked for here. Raises what reading raises.
         """
         return self._feed.changes(since)
 

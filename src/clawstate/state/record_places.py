@@ -34,11 +34,13 @@ from clawstate.stores.matrix.documents import (
 from clawstate.stores.matrix.documents import CREDENTIALS as MATRIX_CREDENTIALS
 from clawstate.stores.pairing import ATTEMPTS, INVITATIONS, REQUESTS
 from clawstate.stores.pairing.channels import CHANNEL_KIND, channel_spec
+from clawstate.stores.sessions import past
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
 
 CREDENTIALS, SESSIONS, ARCHIVE = "credentials", "sessions", "archived sessions"
+PAST = "history of sessions"
 MARKS, NAMES = "dedupe marks", "dedupe namespaces"
 REQUESTED, DEVICE_TOKENS = "pairing requests", "device tokens"
 CHANNELS, MATRIX = "channel pairing", "Matrix storage"
@@ -159,9 +161,11 @@ def _sessions(context: Context) -> Iterator[RecordPlace]:
         yield RecordPlace(SESSIONS, index_spec(_below(first, root)), root, True)
         home = context.paths.agent_sessions_index(default_agent(context))
         yield RecordPlace(ARCHIVE, archive_spec(_below(home, root)), root)
+        yield from (RecordPlace(PAST, each, root) for each in _past_specs(_below(home, root)))
     elif choice == context.backends.choice:
         yield RecordPlace(SESSIONS, index_spec(_ROOT_INDEX), root)
         yield RecordPlace(ARCHIVE, archive_spec(_ROOT_INDEX), root)
+        yield from (RecordPlace(PAST, each, root) for each in _past_specs(_ROOT_INDEX))
     if era is Era.SQLITE:
         for agent in _agents(root):
             index = context.paths.agent_sessions_index(agent)
@@ -176,6 +180,10 @@ def index_spec(index: PurePosixPath) -> CollectionSpec:
 def archive_spec(index: PurePosixPath) -> CollectionSpec:
     """Return the spec of the archive that belongs to the index file *index*."""
     return CollectionSpec(ARCHIVE_KIND, index.parent / "archive" / index.name, MapLayout())
+
+
+def _past_specs(index: PurePosixPath) -> Iterator[CollectionSpec]:
+    return (past.spec_of(index, slot) for slot in range(past.SLOTS))
 
 
 def _below(path: Path, root: Path) -> PurePosixPath:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
 from clawstate.config.settings import (
+    HISTORY_FOR,
     KEEP_AGE,
     KEEP_BYTES,
     KEEP_DAYS,
@@ -30,7 +31,8 @@ from clawstate.state.agents import agents_of, default_agent
 from clawstate.state.context import Context, split_root
 from clawstate.state.engines import Engine, engine_of, find_engine
 from clawstate.state.server_memory import has_messages
-from clawstate.stores.sessions.indexed import IndexedSessions, index_on
+from clawstate.stores.sessions.index_opening import index_on
+from clawstate.stores.sessions.indexed import IndexedSessions
 from clawstate.stores.sessions.maintenance import RemovalHook
 from clawstate.stores.sessions.routes import AgentRoutes, OneIndex
 from clawstate.stores.sessions.selection import MaintenanceSettings
@@ -62,7 +64,13 @@ def open_sessions(context: Context, agent_id: str | None = None) -> Sessions:
         named = None if choice == context.backends.choice else choice
         backend, clock = context.backends.records(named), context.clock
         return sessions_on(
-            backend, paths.root, usual, settings=settings, clock=clock, on_removed=on_removed
+            backend,
+            paths.root,
+            usual,
+            settings=settings,
+            clock=clock,
+            on_removed=on_removed,
+            keep_past=Decoded(config.view, HISTORY_FOR.of),
         )
     is_usual = _chosen_store(config, usual=str(paths.sessions_index)) is None
     if engine is not None:
@@ -236,4 +244,5 @@ def _on_files(
         clock=context.clock,
         lock=lock,
         on_removed=on_removed,
+        keep_past=Decoded(context.config.view, HISTORY_FOR.of),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.contract import MemoryEngine
+from clawstate.memory.moves import MemoryChange
 from clawstate.memory.questions import Mode
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service import Memory
@@ -47,6 +48,55 @@ def require_pasts(
         query, mode = " ".join(chance.choices(_WORDS, k=3)), chance.choice(modes)
         found = memory.search(query, mode=mode, k=50, as_of=moment)
         require_alike(found, shadow.search(query, mode=mode, k=50))
+
+
+def require_listed_pasts(
+    engine: MemoryEngine, time: ManualTime, *, changes: int, moments: int
+) -> None:
+    """
+    Require so many random moments to list what was kept then, and changes to tell the rest.
+
+    What was listed at one moment is what was listed at another before, with the changes between.
+    """
+    chance = Random(9)  # noqa: S311 - no secret
+    memory = Memory(engine, embedder=HashEmbedder(), clock=time)
+    story = _Story(memory, time, chance)
+    for _ in range(changes):
+        story.change()
+    for _ in range(moments):
+        (moment, kept), (later, there) = sorted(
+            chance.choices(story.told, k=2), key=lambda each: each[0]
+        )
+        listed = _list_all(memory, moment)
+        assert listed == kept
+        one = chance.choice([*kept, "nobody"])
+        assert memory.get(one, as_of=moment) == kept.get(one)
+        for each in reversed(_moves(memory, moment, later)):
+            if each.kind in {"superseded", "archived"}:
+                listed.pop(each.record_id or "", None)
+            elif each.after is not None:
+                listed[each.after.id] = each.after
+        assert listed == there
+
+
+def _list_all(memory: Memory, moment: float) -> dict[str, MemoryRecord]:
+    found: list[MemoryRecord] = []
+    after: str | None = None
+    while True:
+        page = memory.page(7, after, as_of=moment)
+        found += page.items
+        if (after := page.after) is None:
+            return {each.id: each for each in found}
+
+
+def _moves(memory: Memory, since: float, until: float) -> list[MemoryChange]:
+    found: list[MemoryChange] = []
+    after: str | None = None
+    while True:
+        page = memory.changes(since, until, limit=5, after=after)
+        found += page.items
+        if (after := page.after) is None:
+            return found
 
 
 class _Story:

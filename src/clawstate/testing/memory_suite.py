@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 _LAWS = (
-    *("record", "listing", "search", "import", "reembed", "version", "past", "retention"),
+    *("record", "listing", "search", "import", "reembed", "version", "move", "past", "retention"),
     "duplicate",
 )
 pytest.register_assert_rewrite(*(f"clawstate.testing.memory_{each}_laws" for each in _LAWS))
@@ -15,6 +15,7 @@ from clawstate.testing.memory_duplicate_laws import DuplicateLaws
 from clawstate.testing.memory_import_laws import ImportLaws
 from clawstate.testing.memory_listing_laws import ListingLaws
 from clawstate.testing.memory_map_laws import MapLaws
+from clawstate.testing.memory_move_laws import MoveLaws
 from clawstate.testing.memory_past_laws import PastLaws
 from clawstate.testing.memory_record_laws import RecordLaws
 from clawstate.testing.memory_reembed_laws import ReembedLaws
@@ -32,6 +33,7 @@ class MemoryEngineSuite(
     ImportLaws,
     ReembedLaws,
     VersionLaws,
+    MoveLaws,
     PastLaws,
     RetentionLaws,
     MapLaws,

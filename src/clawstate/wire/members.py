@@ -103,6 +103,10 @@ class Members:
         """Return the object *name*; empty if it is left out."""
         return {} if name not in self._document else dict(self._member(name, Mapping))
 
+    def maybe_mapping(self, name: str) -> dict[str, Any] | None:
+        """Return the object *name*, or `None` if it is null or left out."""
+        return None if self._document.get(name) is None else self.mapping(name)
+
     def items(self, name: str) -> list[Any]:
         """Return the list *name*; empty if it is left out."""
         return [] if name not in self._document else list(self._member(name, list))

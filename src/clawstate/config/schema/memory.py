@@ -68,7 +68,8 @@ class MemoryHistory(Document):
 
     versions: Count = Field(
         default=default_of("memory.history.versions"),
-        description="How many earlier versions of a record are kept; 0 for none.",
+        description="How many earlier versions of a record are kept beyond those within"
+        " state.history.keepFor; 0 for none.",
     )
 
 

@@ -38,6 +38,7 @@ _ABOUT = {
     "state": "Where records are kept: credentials, sessions, pairing, devices.",
     "state.encryption": "Encryption of the credentials on disk. OpenClaw cannot read what is"
     " encrypted.",
+    "state.history": "What is kept of configuration, sessions and memory as they were.",
     "pairing": "Requests of devices that want to be paired (specification section 4).",
     "caches": "How much is cached.",
     "caches.query": "Recent searches and what they found.",

@@ -6,11 +6,14 @@ from typing import Any, Literal, TypeAlias
 
 from clawstate.arguments import is_utf8, require_count, require_text
 from clawstate.errors import InvalidError
-from clawstate.memory import histories
+from clawstate.memory import changes, histories
 from clawstate.memory.filters import filter_from
+from clawstate.memory.moves import MemoryChange, MemorySpan, spans_of
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service.parts import MemoryParts
 from clawstate.memory.versions import RecordVersion
+from clawstate.moments import DAY, Moment, end_seconds
+from clawstate.paging import PAGE, Page
 
 RecordStanding: TypeAlias = Literal["kept", "archived", "superseded"]
 """Where a record stands: in searches, in the archive, or behind others that took its place."""
@@ -40,10 +43,55 @@ class HistoryVerbs(MemoryParts):
         """
         Return what the record was and is, oldest first, with those before it and behind it.
 
-        Of updates the last ten are kept, or as many as `memory.history.versions` says. Forgetting a
-        record forgets its history. Raises `NotFoundError`.
+        Of updates all of the last 30 days are kept, or as long as `state.history.keepFor` says, and
+        the last ten before, or as many as `memory.history.versions` says. Forgetting a record
+        forgets its history. Raises `NotFoundError`.
         """
         return histories.history(self._engine, require_text("record_id", record_id))
+
+    def changes(
+        self,
+        since: Moment,
+        until: Moment | None = None,
+        *,
+        limit: int = PAGE,
+        after: str | None = None,
+    ) -> Page[MemoryChange]:
+        """
+        Return a page of what happened to records after *since* and by *until* (now), last first.
+
+        What was known at *until* is what was known at *since* with these changes; of a day its end
+        is meant. A record counts from its time of creation. Of what was forgotten nothing is told
+        but when, and how much. Raises `InvalidError`.
+        """
+        begin, end = changes.span(since, until, now=self._clock())
+        return changes.changes(self._engine, begin, end, limit, after)
+
+    def put_back(self, record_id: str, as_of: Moment) -> MemoryRecord:
+        """
+        Make the record what it was at *as_of*, and return it.
+
+        That is a change as any other: what it was until now stays in its `history`. One that is
+        archived, or that another took the place of, is kept again. Raises `NotFoundError` where it
+        was not kept then, or was forgotten.
+        """
+        require_text("record_id", record_id)
+        moment = end_seconds("as_of", as_of)
+        kept = changes.put_back(self._engine, self._meanings, record_id, moment, now=self._clock)
+        self._fill_later()
+        return kept
+
+    def activity(
+        self, since: Moment, until: Moment | None = None, *, step: float = DAY
+    ) -> tuple[MemorySpan, ...]:
+        """
+        Return how much moved in each span of *step* seconds after *since*, up to *until* (now).
+
+        Raises `InvalidError`, also for more than 1,000 spans.
+        """
+        begin, end = changes.span(since, until, now=self._clock())
+        count = changes.count_spans(begin, end, step)
+        return spans_of(self._engine.versions.activity(begin, step, count), count)
 
     def find_ids(
         self, beginning: str, *, limit: int = 10, among: RecordStanding | None = None

@@ -10,6 +10,7 @@ from clawstate.memory.filters import Moment, filter_from
 from clawstate.memory.records import MemoryRecord, position_of
 from clawstate.memory.service.parts import MemoryParts
 from clawstate.memory.validation import check_name
+from clawstate.moments import end_seconds
 from clawstate.paging import PAGE, Listing, Page
 
 MAX_PAGE = 1_000_000
@@ -59,17 +60,23 @@ class ListVerbs(MemoryParts):
         source: str | None = None,
         since: Moment | None = None,
         until: Moment | None = None,
+        as_of: Moment | None = None,
     ) -> Page[MemoryRecord]:
         """
         Return a page of records: the *limit* made last, or those behind *after*; as `records` else.
 
-        It costs the same however many records there are. Raises `InvalidError` for a *limit* below
-        1 and an *after* that no page gave.
+        It costs the same however many records there are. *as_of* lists what was kept then, each
+        record as it was; see `search`. Raises `InvalidError` for a *limit* below 1 and an *after*
+        that no page gave.
         """
         position = LISTING.require_page(limit, after)
         chosen = filter_from(
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
         )
         # One more than asked for tells whether there is another page.
-        found = self._engine.latest(chosen, position, limit + 1)
+        if as_of is None:
+            found = self._engine.latest(chosen, position, limit + 1)
+        else:
+            moment = end_seconds("as_of", as_of)
+            found = self._engine.versions.kept_at(moment, chosen, position, limit + 1)
         return LISTING.page(((position_of(each), each) for each in found), limit)

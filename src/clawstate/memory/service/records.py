@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from clawstate.arguments import require_callables, require_text, require_texts
-from clawstate.memory import writes
+from clawstate.memory import changes, writes
 from clawstate.memory.absent import absence_error
 from clawstate.memory.contract import Embedded
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service.parts import MemoryParts, Progress
 from clawstate.memory.validation import change_record, complete, require_tags
+from clawstate.moments import Moment, end_seconds
 
 
 class RecordVerbs(MemoryParts):
@@ -82,9 +83,16 @@ class RecordVerbs(MemoryParts):
         self._fill_later()
         return ids
 
-    def get(self, record_id: str) -> MemoryRecord | None:
-        """Return the record, or None when it is not kept or has expired."""
-        return self._engine.get([require_text("id", record_id)]).get(record_id)
+    def get(self, record_id: str, *, as_of: Moment | None = None) -> MemoryRecord | None:
+        """
+        Return the record, or None when it is not kept or has expired.
+
+        With *as_of* as it was then, of a day at its end; see `search`.
+        """
+        require_text("id", record_id)
+        if as_of is not None:
+            return changes.record_at(self._engine, record_id, end_seconds("as_of", as_of))
+        return self._engine.get([record_id]).get(record_id)
 
     def get_many(self, record_ids: Sequence[str]) -> dict[str, MemoryRecord]:
         """Return those of the records that are kept and not expired, by id."""

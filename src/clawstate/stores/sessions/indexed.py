@@ -6,18 +6,15 @@ import math
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from operator import itemgetter
-from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from clawstate.arguments import require_kind, require_seconds, require_text
 from clawstate.clock import Clock, system_clock, to_ms
 from clawstate.errors import ConflictError, CorruptError, CorruptWarning, NotFoundError, warn
 from clawstate.files.json_text import is_same_json
-from clawstate.files.lock_options import PATIENT, LockOptions
 from clawstate.health import Finding
 from clawstate.paging import Position
-from clawstate.records.contract import DELETE, Backend, Capability, CollectionSpec, FileForm, Mark
-from clawstate.records.layouts import MapLayout
+from clawstate.records.contract import DELETE, Mark
 from clawstate.records.merging import MergeResult
 from clawstate.records.rules import position_of
 from clawstate.stores.sessions.archive import Archive, Archived
@@ -28,21 +25,15 @@ from clawstate.stores.sessions.entry import (
     has_id,
     require_stored_id,
 )
-from clawstate.stores.sessions.file_sync import FileSync, NoFileSync, ProfileSync
+from clawstate.stores.sessions.file_sync import FileSync
 from clawstate.stores.sessions.health import Health
 from clawstate.stores.sessions.index import Index, IndexedEntry, has_wrong_file, read_entry
-from clawstate.stores.sessions.index_format import (
-    PROFILES,
-    OpenClawFormat,
-    SpecifiedFormat,
-    form_of,
-)
 from clawstate.stores.sessions.maintenance import RemovalHook, limits_of, maintenance_of
 from clawstate.stores.sessions.merging import EntryChange, as_change, merge_entries
-from clawstate.stores.sessions.profile_files import ProfileFiles
+from clawstate.stores.sessions.past import SessionPast
+from clawstate.stores.sessions.past_entries import PastEntries
 from clawstate.stores.sessions.removal import Removal
 from clawstate.stores.sessions.selection import Limits, MaintenanceSettings, Pruned
-from clawstate.stores.sessions.transcript_sync import TranscriptSync
 
 A = TypeVar("A")
 
@@ -65,14 +56,16 @@ class IndexedSessions:
         settings: Callable[[], MaintenanceSettings] = MaintenanceSettings,
         clock: Clock = system_clock,
         on_removed: RemovalHook = lambda _ids: None,
+        past: SessionPast | None = None,
     ) -> None:
+        self._past = past
         self._index = index
         self._archive = archive
         self._file_sync = file_sync
         self._clock = clock
         self._settings = settings
         self._changes = EntryChanges(index.form, clock)
-        self._removal = Removal(index, archive, file_sync)
+        self._removal = Removal(index, archive, file_sync, past)
         self._maintenance = maintenance_of(
             index,
             archive,
@@ -80,7 +73,7 @@ class IndexedSessions:
             self._removal,
             settings=settings,
             clock=clock,
-            on_removed=on_removed,
+            on_removed=_and_forget(on_removed, past),
         )
         self._health = Health(index, archive, file_sync, clock=clock)
 
@@ -99,9 +92,11 @@ class IndexedSessions:
             lost = self._file_sync.find_unindexed(key)
         name, session_id = self._index.form.key(key), str(uuid.uuid4())
         change = self._changes.creation(name, session_id, lost=lost)
-        entry = self._read_back(name, self._index.update(key, change))
+        document = self._index.update(key, change)
+        entry = self._read_back(name, document)
         # Another process may have made the session first; then it looks after what is due.
         if entry.session_id == session_id:
+            self._note(name, None, document)
             self._maintenance.after_creation(name)
         return entry
 
@@ -256,6 +251,32 @@ class IndexedSessions:
             dry_run = dry_run or not (enforce or settings.enforce)
         return self._maintenance.prune(limits, spared=spare, dry_run=dry_run)
 
+    def past(self) -> PastEntries:
+        """Return the entries as they were, for as long as that is kept."""
+        lives = {} if self._past is None else self._past.lives()
+        return PastEntries(self._index, lives)
+
+    def put_back(self, key: str, moment: float) -> SessionEntry:
+        """Make the entry of *key* what it was at *moment*; see `Sessions.put_back`."""
+        name = self._index.form.key(key)
+        then = self.past().document(name, moment)
+        if then is None:
+            hint = "'clawstate diff --since' tells what there was, and when"
+            raise NotFoundError("session of that moment", key, hint)
+        found = self._index.find(key)
+        if found is None or not has_id(found.document):
+            document = self._index.update(
+                key, self._changes.creation(name, then["sessionId"], lost=then)
+            )
+            self._note(name, None, document)
+            return self._read_back(name, document)
+        return self.update(key, lambda _: then)
+
+    def sweep(self) -> None:
+        """Let go of what entries were longer ago than is kept."""
+        if self._past is not None:
+            self._past.sweep()
+
     def known_ids(self) -> frozenset[str]:
         """Return the ids of all sessions that are here, or can be restored."""
         return self._maintenance.known_ids()
@@ -301,6 +322,10 @@ class IndexedSessions:
         self._file_sync.sync([name], extra)
         own = self._file_sync.peek([name]).get(name, NOTHING)
         return read_entry(self._index, IndexedEntry(name, document, ""), own)
+
+    def _note(self, name: str, old: Any, new: Any) -> None:
+        if self._past is not None:
+            self._past.note({name: (old, new)})
 
     def _since(self, active_within: float | None) -> float | None:
         if active_within is None:
@@ -348,40 +373,10 @@ def _require(key: str, found: SessionEntry | None) -> SessionEntry:
     return found
 
 
-def index_on(
-    backend: Backend,
-    root: Path,
-    path: PurePosixPath,
-    *,
-    settings: Callable[[], MaintenanceSettings] = MaintenanceSettings,
-    clock: Clock = system_clock,
-    lock: LockOptions = PATIENT,
-    on_removed: RemovalHook = lambda _ids: None,
-) -> IndexedSessions:
-    """
-    Return the sessions in the index that is *path* below *root*, on *backend*.
+def _and_forget(on_removed: RemovalHook, past: SessionPast | None) -> RemovalHook:
+    def forget(session_ids: frozenset[str]) -> object:
+        if past is not None:
+            past.forget(session_ids)
+        return on_removed(session_ids)
 
-    On an engine of files each session has its profile beside the index, or its transcript where
-    OpenClaw keeps the index itself. *lock* is for the profiles, *on_removed* as in
-    `IndexedSessions`.
-    """
-    has_files = Capability.FILES in backend.capabilities
-    # Only files are shared with OpenClaw; rows have the specification's form wherever they lie.
-    form = form_of(root / path) if has_files else SpecifiedFormat()
-    # Without a line end, as OpenClaw writes the file.
-    file = FileForm(newline=False)
-    spec = CollectionSpec("sessions", path, MapLayout(), order="updatedAt", file=file)
-    # A place that no release of OpenClaw touches (decision 27).
-    aside = path.parent / "archive" / path.name
-    kept = CollectionSpec("session-archive", aside, MapLayout(), order="archivedAt")
-    index = Index(backend.collection(spec), form)
-    archive = Archive(backend.collection(kept), clock=clock)
-    file_sync: FileSync = NoFileSync()
-    if has_files and isinstance(form, SpecifiedFormat):
-        files = ProfileFiles(root / path.parent / PROFILES, lock=lock)
-        file_sync = ProfileSync(files, index, archive)
-    elif isinstance(form, OpenClawFormat):
-        file_sync = TranscriptSync(form.folder, index, clock=clock)
-    return IndexedSessions(
-        index, archive, file_sync, settings=settings, clock=clock, on_removed=on_removed
-    )
+    return forget

@@ -11,14 +11,17 @@ from typing import Any, TypeVar
 from clawstate.arguments import require_callable
 from clawstate.errors import InvalidError, NotFoundError
 from clawstate.health import Finding
+from clawstate.moments import Moment, end_seconds
 from clawstate.paging import PAGE, Listing, Page
 from clawstate.records.contract import Backend
 from clawstate.records.merging import MergeResult
 from clawstate.stores.sessions.archive import Archived
 from clawstate.stores.sessions.changes import StoreChange
 from clawstate.stores.sessions.entry import Document, SessionEntry
-from clawstate.stores.sessions.indexed import LIST, index_on
+from clawstate.stores.sessions.index_opening import index_on
+from clawstate.stores.sessions.indexed import LIST
 from clawstate.stores.sessions.merging import EntryChange
+from clawstate.stores.sessions.past_entries import SessionChange
 from clawstate.stores.sessions.routes import OneIndex, Routes
 from clawstate.stores.sessions.selection import Pruned
 
@@ -214,6 +217,9 @@ class Sessions:
         count; its mode `warn` removes nothing and tells what it would, unless *enforce*. Sessions
         whose keys are in *spare* stay. Raises `InvalidError` for a negative limit.
         """
+        if not dry_run:
+            for index in self._routes.every():
+                index.sweep()
         told = [
             each.prune(
                 older_than=older_than,
@@ -226,6 +232,36 @@ class Sessions:
             for each in self._routes.every()
         ]
         return _join(told)
+
+    def as_of(self, moment: Moment) -> tuple[SessionEntry, ...]:
+        """
+        Return the sessions that there were at *moment*, as they were, the one updated last first.
+
+        Seconds, ISO text, date or datetime; of a day its end. It is known for 30 days, or as
+        long as `state.history.keepFor` says. What other programs changed is known from our next
+        change of the session on. Of sessions that are gone for good nothing is known. Raises
+        `InvalidError`.
+        """
+        at = end_seconds("as_of", moment)
+        found = [entry for each in self._routes.every() for entry in each.past().entries(at)]
+        return tuple(sorted(found, key=lambda each: (-each.updated_at, each.session_key)))
+
+    def changes(self, since: Moment, until: Moment) -> tuple[SessionChange, ...]:
+        """Return what happened to sessions after *since* and by *until*, last first."""
+        begin, end = end_seconds("since", since), end_seconds("until", until)
+        found = [
+            change for each in self._routes.every() for change in each.past().changes(begin, end)
+        ]
+        return tuple(sorted(found, key=lambda each: (-each.at, each.kind, each.session_id)))
+
+    def put_back(self, key: str, as_of: Moment) -> SessionEntry:
+        """
+        Make the session of *key* what it was at *as_of*, and return it.
+
+        Its id, too: what has the key now goes to the archive then. That is a change as any other,
+        and can be taken back in the same way. Raises `NotFoundError` where it was not there.
+        """
+        return self._routes.writable(key).put_back(key, end_seconds("as_of", as_of))
 
     def known_ids(self) -> frozenset[str]:
         """Return the ids of all sessions that are here, or can be restored."""

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from clawstate.clock import to_ms
 from clawstate.health import Finding
@@ -84,6 +84,26 @@ class Listed:
 
 Place: TypeAlias = tuple[int, int]
 """When a session was changed, in milliseconds, and its number."""
+
+
+class SessionMessages(NamedTuple):
+    """How many messages a session has of some time, and when the last of them was."""
+
+    session_id: str
+    messages: int
+    last_ms: int
+
+
+class Volume(NamedTuple):
+    """
+    Messages, their bytes, and sessions that began, by span; -1 is all before the first.
+
+    By their own times, as far as they are kept.
+    """
+
+    messages: dict[int, int]
+    sizes: dict[int, int]
+    sessions: dict[int, int]
 
 
 class TranscriptLog(Protocol):
@@ -166,6 +186,12 @@ class TranscriptLog(Protocol):
 
         *after* leaves out all that stand before this place, and the one at it; none need be there.
         """
+
+    def message_counts(self, first_ms: int, last_ms: int) -> list[SessionMessages]:
+        """Return how much was said in each session within times, both included."""
+
+    def volume(self, first_ms: int, step_ms: int, count: int) -> Volume:
+        """Return how much was said in each of *count* spans of *step_ms* from *first_ms* on."""
 
     def stats(self) -> dict[str, int]:
         """Return counts and sizes in bytes: `sessions`, `messages`, `bytes`, and others."""

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from clawstate.arguments import (
     require_count,
+    require_seconds,
     require_text,
     require_texts,
     require_whole,
@@ -21,6 +22,7 @@ from clawstate.errors import InvalidError
 from clawstate.files.export_file import export_file
 from clawstate.files.json_text import dump_compact
 from clawstate.health import Finding
+from clawstate.moments import end_seconds
 from clawstate.paging import PAGE, Listing, Page, Position
 from clawstate.records.contract import ANY, Mark
 from clawstate.secret_rules import without_secrets
@@ -32,9 +34,17 @@ from clawstate.stores.transcripts.arguments import (
     milliseconds,
     require_turn_name,
 )
-from clawstate.stores.transcripts.contract import Bounds, Place, TranscriptLog, Turn
+from clawstate.stores.transcripts.contract import (
+    Bounds,
+    Place,
+    SessionMessages,
+    TranscriptLog,
+    Turn,
+    Volume,
+)
 from clawstate.stores.transcripts.entries import entries_of, header_of, require_session_id
 from clawstate.stores.transcripts.importing import Reading, batches
+from clawstate.stores.transcripts.past import page_at
 from clawstate.stores.transcripts.plain_text import LONGEST
 from clawstate.stores.transcripts.turns import unknown_session
 from clawstate.stores.transcripts.values import (
@@ -207,13 +217,16 @@ class Transcripts:
         limit: int | None = None,
         before: str | None = None,
         after: str | None = None,
+        *,
+        as_of: Moment | None = None,
     ) -> list[Message]:
         """
         Return entries of a session in their order: all, or a page of at most *limit*.
 
         A page is the newest one, the one just before the entry *before*, or the one just behind
-        the entry *after*; it costs the same anywhere. An unknown session has no messages. Raises
-        `NotFoundError` for a cursor that is no entry of the session.
+        the entry *after*; it costs the same anywhere. An unknown session has no messages. With
+        *as_of* only those that were there then, by their own times. Raises `NotFoundError` for a
+        cursor that is no entry of the session.
         """
         if limit is not None:
             require_count("limit", limit)
@@ -221,7 +234,21 @@ class Transcripts:
         for name, cursor in (("before", before), ("after", after)):
             if cursor is not None:
                 require_whole_text(name, cursor)
-        return self._log.page(session_id, after=after, before=before, limit=limit)
+        if as_of is None:
+            return self._log.page(session_id, after=after, before=before, limit=limit)
+        end = end_seconds("as_of", as_of)
+        return page_at(self._log, session_id, end, limit=limit, before=before, after=after)
+
+    def message_counts(self, since: Moment, until: Moment) -> list[SessionMessages]:
+        """Return how much was said in each session after *since* and by *until*."""
+        first, last = end_seconds("since", since), end_seconds("until", until)
+        return self._log.message_counts(to_ms(first) + 1, to_ms(last))
+
+    def volume(self, since: Moment, step: float, count: int) -> Volume:
+        """Return how much was said in each of *count* spans of *step* seconds after *since*."""
+        length = max(to_ms(require_seconds("step", step)), 1)
+        spans = require_count("count", count, least=1)
+        return self._log.volume(to_ms(end_seconds("since", since)), length, spans)
 
     def get(self, session_id: str, message_id: str) -> Message | None:
         """Return the entry *message_id* of a session."""

@@ -12,6 +12,7 @@ from clawstate.errors import ClosedError
 from clawstate.interrupts import Mutex
 from clawstate.memory import rules
 from clawstate.memory.analysis import count_words, fields_of
+from clawstate.memory.backends.inmemory.embeddings import InMemoryEmbeddings
 from clawstate.memory.backends.inmemory.imports import InMemoryImports
 from clawstate.memory.backends.inmemory.postings import terms_of
 from clawstate.memory.backends.inmemory.reading import InMemoryReading, Row, as_kept
@@ -21,14 +22,13 @@ from clawstate.memory.contract import (
     Capability,
     Embedded,
     EmbedderIdentity,
-    KnownVector,
 )
 from clawstate.memory.filters import Filter
 from clawstate.memory.forgetting import Compaction, Forgotten, text_digest
 from clawstate.memory.matching import lets_through
 from clawstate.memory.records import MemoryRecord, position_of
 from clawstate.memory.validation import metadata_text
-from clawstate.memory.versions import MOST_VERSIONS
+from clawstate.memory.versions import USUAL_VERSIONS, VersionLimits
 from clawstate.paging import Position
 
 
@@ -41,10 +41,12 @@ class InMemoryMemory:
 
     capabilities: frozenset[Capability] = frozenset()
 
-    def __init__(self, *, clock: Clock = system_clock, versions: int = MOST_VERSIONS) -> None:
+    def __init__(
+        self, *, clock: Clock = system_clock, versions: VersionLimits = USUAL_VERSIONS
+    ) -> None:
         self._clock = clock
         self._mutex = Mutex()
-        self._most_versions = versions
+        self._limits = versions
         self._rows: Mapping[str, Row] | None = {}
         self._next = 1
         self._version = 0
@@ -64,7 +66,7 @@ class InMemoryMemory:
             self._give,
             mutex=self._mutex,
             clock=clock,
-            most=versions,
+            limits=versions,
             in_use=lambda: self._embedder,
         )
 
@@ -196,8 +198,8 @@ class InMemoryMemory:
         with self._mutex:
             now = self._clock()
             gone = [key for key, row in self._every().items() if row.has_expired(now)]
-            self._forget(gone)
-            self.versions.drop_expired()
+            self._remove(gone)
+            self.versions.drop_outdated()
             return len(gone)
 
     def stats(self) -> dict[str, object]:
@@ -275,7 +277,7 @@ class InMemoryMemory:
 
         arrivals = list(rules.arrivals(given, known, last))
         self.versions.drop([key for key in ids if key in kept and key not in rows])
-        if self._most_versions:
+        if self._limits.most:
             imported = set() if is_edit else self.imports.claimed_ids()
             ended = [
                 (rows[each.known.id], to_ms(each.place[1]))
@@ -321,6 +323,11 @@ class InMemoryMemory:
         return row
 
     def _forget(self, ids: Iterable[str]) -> int:
+        count = self._remove(ids)
+        self.versions.note_forgotten(count)
+        return count
+
+    def _remove(self, ids: Iterable[str]) -> int:
         kept, now, wanted = self._every(), self._clock(), list(ids)
         gone = set(wanted) & kept.keys()
         _, past = self.versions.drop(wanted)
@@ -379,21 +386,3 @@ class InMemoryMemory:
         self.replacement.forget_all_but(rows)
         self._rows = rows
         self._version += changed
-
-
-class InMemoryEmbeddings:
-    """The `EmbeddingCache` of a process; *rows* tells what is kept."""
-
-    def __init__(self, rows: Callable[[], Mapping[str, Row]]) -> None:
-        self._rows = rows
-        self.forgotten: dict[bytes, KnownVector] = {}
-
-    def find(self, hashes: Sequence[bytes]) -> dict[bytes, KnownVector]:
-        """Return vectors of texts that are or were kept."""
-        kept = {
-            row.digest: (row.vector, row.subwords)
-            for row in self._rows().values()
-            if row.vector is not None
-        }
-        known = self.forgotten | kept
-        return {each: known[each] for each in hashes if each in known}

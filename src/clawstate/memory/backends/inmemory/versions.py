@@ -11,9 +11,18 @@ from clawstate.memory.backends.inmemory.reading import Row, as_kept
 from clawstate.memory.contract import Embedded, EmbedderIdentity, KnownVector
 from clawstate.memory.filters import Filter
 from clawstate.memory.matching import lets_through
-from clawstate.memory.records import MemoryRecord
+from clawstate.memory.moves import REMEMBERED, Activity, Move, span_of
+from clawstate.memory.records import MemoryRecord, position_of
 from clawstate.memory.replacement import Text
-from clawstate.memory.versions import Conflict, Ending, RecordVersion, Succession, begin_at_the_end
+from clawstate.memory.versions import (
+    Conflict,
+    Ending,
+    RecordVersion,
+    Succession,
+    VersionLimits,
+    begin_at_the_end,
+)
+from clawstate.paging import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,7 @@ class Past:
 
 
 class InMemoryVersions:
-    """The `VersionStore` of a process, which keeps *most* updates of a record."""
+    """The `VersionStore` of a process, which keeps updates of records within *limits*."""
 
     def __init__(
         self,
@@ -38,7 +47,7 @@ class InMemoryVersions:
         *,
         mutex: Mutex,
         clock: Clock,
-        most: int,
+        limits: VersionLimits,
         in_use: Callable[[], EmbedderIdentity | None],
     ) -> None:
         self._rows = rows
@@ -47,10 +56,12 @@ class InMemoryVersions:
         self._give = give
         self._mutex = mutex
         self._clock = clock
-        self._most = most
+        self._limits = limits
         self._in_use = in_use
         self._past: list[Past] = []
         self._successions: set[Succession] = set()
+        self._forgotten: list[Move] = []
+        self._number = 0
 
     def supersede(
         self, old: MemoryRecord, new: Embedded | str, *, embedder: EmbedderIdentity | None
@@ -192,6 +203,49 @@ class InMemoryVersions:
                 ),
             ]
 
+    def moves(self, first: float, last: float, after: Position | None, limit: int) -> list[Move]:
+        """Return the next moves."""
+        with self._mutex:
+            low, high = to_ms(first), to_ms(last)
+            found = [each for each in self._moves() if low <= each.at <= high]
+        behind = [each for each in found if after is None or each.position > after]
+        return sorted(behind, key=lambda each: each.position)[:limit]
+
+    def activity(self, first: float, step: float, count: int) -> Activity:
+        """Return how much moved in each span."""
+        spans = to_ms(first), to_ms(step), count
+        told = Activity()
+        with self._mutex:
+            now = self._clock()
+            for move in self._moves():
+                if (span := span_of(move.at, *spans)) is not None:
+                    key = span, move.kind
+                    told.counts[key] = told.counts.get(key, 0) + move.count
+            for row in self._rows().values():
+                span = span_of(to_ms(row.record.created_at), *spans)
+                if span is not None and not row.has_expired(now):
+                    size = len(row.record.text.encode())
+                    told.sizes[span] = told.sizes.get(span, 0) + size
+        return told
+
+    def kept_at(
+        self, moment: float, chosen: Filter, after: Position | None, limit: int
+    ) -> list[MemoryRecord]:
+        """Return the next records of a moment, the one made last first."""
+        with self._mutex:
+            found = [row.copy() for row in self.rows_of(moment)]
+        last = max(moment, self._clock())
+        wanted = [each for each in found if lets_through(chosen, each, now=last)]
+        behind = [each for each in wanted if after is None or position_of(each) > after]
+        return sorted(behind, key=position_of)[:limit]
+
+    def note_forgotten(self, count: int) -> None:
+        """Note that *count* records are no longer known."""
+        if count:
+            self._number += 1
+            now = to_ms(self._clock())
+            self._forgotten.append(Move(now, "forgotten", str(self._number), count))
+
     def forget(self, ids: Sequence[str]) -> int:
         """Forget the versions of *ids* that ended."""
         with self._mutex:
@@ -204,7 +258,7 @@ class InMemoryVersions:
             before = (each.ended for each in self._past if each.row.record.id == row.record.id)
             began = min(until, max([made, *before]))
             self._past.append(Past(row, began, until, ending))
-            self._trim(row.record.id)
+            self._trim(row.record.id, until)
 
     def rows_of(self, moment: float) -> list[Row]:
         """Return the rows as they were at *moment*, without those whose time is over."""
@@ -245,10 +299,14 @@ class InMemoryVersions:
             self._successions = {each for each in links if not {*each} & every}
         return len(gone), past & set(ids)
 
-    def drop_expired(self) -> None:
-        """Forget the versions whose time is over."""
+    def drop_outdated(self) -> None:
+        """Forget the versions whose time is over or that are too many."""
         now = self._clock()
         self._past = [each for each in self._past if not each.row.has_expired(now)]
+        for each in {one.row.record.id for one in self._past}:
+            self._trim(each, to_ms(now))
+        oldest = to_ms(now) - REMEMBERED
+        self._forgotten = [each for each in self._forgotten if each.at > oldest]
 
     def texts_at(self, moment: float, limit: int) -> list[Text]:
         """Return texts of versions of a moment that have no vector."""
@@ -297,13 +355,26 @@ class InMemoryVersions:
         row = self._rows().get(record_id)
         return None if row is None or row.has_expired(self._clock()) else row
 
-    def _trim(self, record_id: str) -> None:
+    def _moves(self) -> list[Move]:
+        now = self._clock()
+        past = [each for each in self._past if not each.row.has_expired(now)]
+        live = [row for row in self._rows().values() if not row.has_expired(now)]
+        every = [*live, *(each.row for each in past)]
+        added = {(to_ms(row.record.created_at), row.record.id) for row in every}
+        return [
+            *(Move(at, "added", record_id) for at, record_id in added),
+            *(Move(each.ended, each.ending, each.row.record.id) for each in past),
+            *self._forgotten,
+        ]
+
+    def _trim(self, record_id: str, now_ms: int) -> None:
         updates = [
             each
             for each in self._past
             if each.row.record.id == record_id and each.ending == "updated"
         ]
-        surplus = {id(each) for each in updates[: max(len(updates) - self._most, 0)]}
+        oldest, many = self._limits.oldest_ms(now_ms), max(len(updates) - self._limits.most, 0)
+        surplus = {id(each) for each in updates[:many] if each.ended <= oldest}
         self._past = [each for each in self._past if id(each) not in surplus]
 
 

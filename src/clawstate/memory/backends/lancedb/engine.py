@@ -41,7 +41,7 @@ from clawstate.memory.backends.sqlite.rows import stored_embedder
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.forgetting import Compaction
-from clawstate.memory.versions import MOST_VERSIONS
+from clawstate.memory.versions import USUAL_VERSIONS, VersionLimits
 from clawstate.sqlite import Database, Part
 
 _LOST = (
@@ -82,7 +82,7 @@ class LancedbMemory(SqliteMemory):
         lock_timeout: float = 30.0,
         present: Callable[[], object] = lambda: None,
         before: Callable[[bool], object] = lambda _: None,
-        versions: int = MOST_VERSIONS,
+        versions: VersionLimits = USUAL_VERSIONS,
         worker: Sequence[str] = WORKER,
         leaves: bool = False,
         asks: bool = False,

@@ -39,7 +39,7 @@ from clawstate.memory.filters import Filter
 from clawstate.memory.forgetting import Compaction, Forgotten
 from clawstate.memory.reading import Reading
 from clawstate.memory.records import MemoryRecord
-from clawstate.memory.versions import MOST_VERSIONS
+from clawstate.memory.versions import USUAL_VERSIONS, VersionLimits
 from clawstate.paging import Position
 from clawstate.postgres.blocks import Lent
 from clawstate.postgres.database import Database
@@ -94,7 +94,7 @@ class PostgresMemory:
         *,
         tenant: str = "default",
         clock: Clock = system_clock,
-        versions: int = MOST_VERSIONS,
+        versions: VersionLimits = USUAL_VERSIONS,
         note: Note = lambda *_: None,
     ) -> None:
         self._clock = clock
@@ -108,7 +108,7 @@ class PostgresMemory:
         self.imports = PostgresImports(self._place)
         self.embeddings = PostgresEmbeddings(self._place)
         self.replacement = PostgresReplacement(self._place)
-        self.versions = PostgresVersions(self._place, most=versions)
+        self.versions = PostgresVersions(self._place, limits=versions)
 
     def reading(self, *, as_of: float | None = None) -> AbstractContextManager[Reading]:
         """Open one unchanging state for a search."""
@@ -260,7 +260,7 @@ class PostgresMemory:
             if expired:
                 within.note(PART, list(expired.values()))
             dropped, _ = history.drop(within, list(expired.values()))
-            dropped += history.drop_expired(within, now_ms)
+            dropped += history.drop_outdated(within, now_ms, self._most_versions)
             if dropped:
                 words.touch(within, now_ms=now_ms, rewritten=dropped)
             return writing.remove(within, list(expired), now_ms=now_ms), dropped

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from clawstate.clock import to_ms
 from clawstate.memory import rules
 from clawstate.memory.backends.columns import record_of
+from clawstate.memory.backends.postgres import moves
 from clawstate.memory.backends.postgres.rows import COPIED, SELECT
 from clawstate.memory.records import content_hash
 from clawstate.memory.rules import Arrival
-from clawstate.memory.versions import Ending
+from clawstate.memory.versions import Ending, VersionLimits
 from clawstate.postgres.transaction import Transaction
 
 _M = ", ".join(f"m.{each}" for each in COPIED.split(", "))
@@ -33,6 +34,14 @@ USING (SELECT version, row_number() OVER (PARTITION BY id ORDER BY version DESC)
         SELECT id FROM clawstate.memory_records
         WHERE tenant = %(tenant)s AND docno = ANY(%(docnos)s::bigint[]))) old
 WHERE v.tenant = %(tenant)s AND v.version = old.version AND old.place > %(most)s
+    AND v.ended <= %(oldest)s
+"""
+_SWEEP = """
+DELETE FROM clawstate.memory_versions v
+USING (SELECT version, row_number() OVER (PARTITION BY id ORDER BY version DESC) AS place
+    FROM clawstate.memory_versions WHERE tenant = %(tenant)s AND ending = 'updated') old
+WHERE v.tenant = %(tenant)s AND v.version = old.version AND old.place > %(most)s
+    AND v.ended <= %(oldest)s
 """
 # Whose place one took has become its own past; what was put anew under that id since is not.
 _CHAIN = """
@@ -76,15 +85,15 @@ DELETE FROM clawstate.memory_versions WHERE tenant = %(tenant)s AND expires_at <
 
 
 def keep_changed(
-    within: Transaction, arrived: Iterable[Arrival], *, most: int, is_edit: bool
+    within: Transaction, arrived: Iterable[Arrival], *, limits: VersionLimits, is_edit: bool
 ) -> None:
     """
     Keep, as they are before, the records that those that *arrived* will change.
 
     Of what a file gave only what somebody edits: the file itself tells how it was.
     """
-    given = {each.known.key: each for each in arrived if each.known is not None} if most else {}
-    if not given:
+    given = {each.known.key: each for each in arrived if each.known is not None}
+    if not given or not limits.most:
         return
     ids = [each.embedded.record.id for each in given.values()]
     imported = set() if is_edit else {row[0] for row in within.rows(_IMPORTED, ids=ids)}
@@ -97,22 +106,26 @@ def keep_changed(
         docno, old = row[0], record_of(row)
         if old.id not in imported and rules.is_changed(old, given[docno]):
             ended.append((docno, to_ms(given[docno].place[1])))
-    keep(within, ended, "updated", most=most)
+    keep(within, ended, "updated", limits=limits)
 
 
 def keep(
-    within: Transaction, ended: Iterable[tuple[int, int]], ending: Ending, *, most: int
+    within: Transaction,
+    ended: Iterable[tuple[int, int]],
+    ending: Ending,
+    *,
+    limits: VersionLimits,
 ) -> None:
     """
     Keep the records of docnos, each as it was until a time (ms).
 
-    Of each id remain *most* of those that updates ended.
+    Of each id remain those that updates ended within *limits*.
     """
     if not (kept := list(ended)):
         return
     docnos, ends = map(list, zip(*kept, strict=True))
     within.run(_KEEP, docnos=docnos, ends=ends, ending=ending)
-    within.run(_TRIM, docnos=docnos, most=most)
+    within.run(_TRIM, docnos=docnos, most=limits.most, oldest=limits.oldest_ms(max(ends)))
 
 
 def chain(within: Transaction, ids: Sequence[str]) -> list[str]:
@@ -147,6 +160,8 @@ def drop(within: Transaction, ids: Sequence[str]) -> tuple[int, set[str]]:
     return dropped, past
 
 
-def drop_expired(within: Transaction, now_ms: int) -> int:
-    """Forget the versions whose time is over; return how many those were."""
-    return within.run(_DROP_EXPIRED, now=now_ms)
+def drop_outdated(within: Transaction, now_ms: int, limits: VersionLimits) -> int:
+    """Forget the versions whose time is over or that are too many; return how many those were."""
+    moves.sweep(within, now_ms)
+    dropped = within.run(_DROP_EXPIRED, now=now_ms)
+    return dropped + within.run(_SWEEP, most=limits.most, oldest=limits.oldest_ms(now_ms))

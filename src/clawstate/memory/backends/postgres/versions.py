@@ -8,17 +8,26 @@ from typing import Any, Literal
 
 from clawstate.clock import from_ms, to_ms
 from clawstate.memory.backends.columns import pack, record_of, subwords_of, unpack
-from clawstate.memory.backends.postgres import history, words, writing
+from clawstate.memory.backends.postgres import history, moves, words, writing
 from clawstate.memory.backends.postgres.place import Place
 from clawstate.memory.backends.postgres.rows import LIVE, SELECT, SELECT_PAST, stored_embedder
 from clawstate.memory.backends.postgres.schema import PART
 from clawstate.memory.contract import Embedded, EmbedderIdentity, KnownVector
 from clawstate.memory.filters import Filter
 from clawstate.memory.matching import lets_through
+from clawstate.memory.moves import Activity, Move
 from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.memory.replacement import Text
 from clawstate.memory.rules import Arrival
-from clawstate.memory.versions import Conflict, Ending, RecordVersion, Succession, begin_at_the_end
+from clawstate.memory.versions import (
+    Conflict,
+    Ending,
+    RecordVersion,
+    Succession,
+    VersionLimits,
+    begin_at_the_end,
+)
+from clawstate.paging import Position
 from clawstate.postgres.transaction import Transaction
 
 _LIVE_PAST = "(v.expires_at IS NULL OR v.expires_at > %(now)s)"
@@ -114,11 +123,11 @@ _ENDING, _VERSION = 17, 18  # columns of `SELECT_PAST`
 
 
 class PostgresVersions:
-    """The `VersionStore` of a memory, which keeps *most* updates of a record."""
+    """The `VersionStore` of a memory, which keeps updates of records within *limits*."""
 
-    def __init__(self, place: Place, *, most: int) -> None:
+    def __init__(self, place: Place, *, limits: VersionLimits) -> None:
         self._place = place
-        self._most = most
+        self._limits = limits
 
     def supersede(
         self, old: MemoryRecord, new: Embedded | str, *, embedder: EmbedderIdentity | None
@@ -168,7 +177,7 @@ class PostgresVersions:
             now_ms = self._place.now_ms()
             found = within.rows(_KEPT, ids=list(ids), now=now_ms)
             ended = [(row[0], max(now_ms, row[1] + 1)) for row in found]
-            history.keep(within, ended, "archived", most=self._most)
+            history.keep(within, ended, "archived", limits=self._limits)
             writing.remove(within, [docno for docno, _ in ended], now_ms=now_ms)
             within.note(PART, [row[2] for row in found])
             return len(found)
@@ -301,6 +310,27 @@ class PostgresVersions:
 
         self._place.change(change)
 
+    def moves(self, first: float, last: float, after: Position | None, limit: int) -> list[Move]:
+        """Return the next moves."""
+        bounds, now_ms = (to_ms(first), to_ms(last)), self._place.now_ms()
+        return self._place.read(
+            lambda within: moves.find(within, bounds, after, limit, now_ms=now_ms)
+        )
+
+    def activity(self, first: float, step: float, count: int) -> Activity:
+        """Return how much moved in each span."""
+        spans, now_ms = (to_ms(first), to_ms(step), count), self._place.now_ms()
+        return self._place.read(lambda within: moves.count(within, spans, now_ms=now_ms))
+
+    def kept_at(
+        self, moment: float, chosen: Filter, after: Position | None, limit: int
+    ) -> list[MemoryRecord]:
+        """Return the next records of a moment, the one made last first."""
+        at, now_ms = to_ms(moment), self._place.now_ms()
+        return self._place.read(
+            lambda within: moves.kept_at(within, at, chosen, after, limit, now_ms=now_ms)
+        )
+
     def forget(self, ids: Sequence[str]) -> int:
         """Forget the versions of *ids* that ended."""
         if not self._place.exists():
@@ -323,7 +353,7 @@ class PostgresVersions:
         now_ms = max(self._place.now_ms(), to_ms(old.updated_at) + 1)
         ended = now_ms if until is None else until
         ((docno, _, _),) = within.rows(_KEPT, ids=[old.id], now=-1)
-        history.keep(within, [(docno, ended)], "superseded", most=self._most)
+        history.keep(within, [(docno, ended)], "superseded", limits=self._limits)
         writing.remove(within, [docno], now_ms=now_ms)
 
     def _live(self, within: Transaction, record_id: str) -> MemoryRecord | None:

@@ -9,14 +9,24 @@ from typing import Final
 
 from clawstate.memory import rules
 from clawstate.memory.backends.columns import embedder_text, record_of, subwords_of, unpack
-from clawstate.memory.backends.postgres import forgotten, history, rows, vectors, words
+from clawstate.memory.backends.postgres import (
+    forgotten,
+    history,
+    moves,
+    rows,
+    vectors,
+    words,
+)
 from clawstate.memory.backends.postgres.postings import ANALYSIS, ZEROS
 from clawstate.memory.backends.postgres.schema import PART
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.postings.store import Kind
 from clawstate.memory.records import MemoryRecord, new_id
 from clawstate.memory.rules import Arrival, Known
+from clawstate.memory.versions import VersionLimits
 from clawstate.postgres.transaction import Transaction
+
+_NO_VERSIONS = VersionLimits(0)
 
 _TOLD = """
 (SELECT value FROM clawstate.memory_meta WHERE tenant = %(tenant)s AND key = 'moved')
@@ -140,13 +150,14 @@ def upsert(
     given: Sequence[Embedded],
     *,
     embedder: EmbedderIdentity | None,
-    versions: int = 0,
+    versions: VersionLimits = _NO_VERSIONS,
     is_edit: bool = False,
 ) -> int:
     """
     Put *given* into the tables; return how many took the place of what was there.
 
-    So many *versions* of a record are kept; *is_edit* tells that a person changes it.
+    So many *versions* of a record are kept, none by default; *is_edit* tells that a person
+    changes it.
     """
     given = rules.once(given)
     claim_embedder(within, given, embedder)
@@ -156,7 +167,7 @@ def upsert(
     replaced: list[int] = []
     rewritten = 0
     arrived = list(rules.arrivals(given, known, partial(_last_place, within)))
-    history.keep_changed(within, arrived, most=versions, is_edit=is_edit)
+    history.keep_changed(within, arrived, limits=versions, is_edit=is_edit)
     for each in arrived:
         if each.known is None:
             added.append(each)
@@ -246,7 +257,9 @@ def forget(within: Transaction, ids: Sequence[str], *, now_ms: int) -> int:
         words.touch(within, now_ms=now_ms, rewritten=dropped)
     if remove(within, [row[0] for row in found], now_ms=now_ms) or dropped:
         within.note(PART, [*(row[2] for row in found), *past])
-    return len(past) + sum(int(row[1]) for row in found)
+    gone = len(past) + sum(int(row[1]) for row in found)
+    moves.note_forgotten(within, gone, now_ms=now_ms)
+    return gone
 
 
 def forget_for_good(within: Transaction, ids: Sequence[str], *, now_ms: int) -> int:

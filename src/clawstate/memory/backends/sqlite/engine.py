@@ -41,7 +41,7 @@ from clawstate.memory.filters import Filter
 from clawstate.memory.forgetting import Compaction, Forgotten
 from clawstate.memory.reading import Reading
 from clawstate.memory.records import MemoryRecord
-from clawstate.memory.versions import MOST_VERSIONS
+from clawstate.memory.versions import USUAL_VERSIONS, VersionLimits
 from clawstate.paging import Position
 from clawstate.sqlite import Database, open_part
 from clawstate.sqlite.blocks import Lent
@@ -64,7 +64,7 @@ class SqliteMemory:
 
     The file is made, 0600 in a directory of 0700, by the first write. Of a path *lock_timeout* and
     *present* are those of its `Database`. *before* is called before each use, and told whether that
-    may write. So many earlier *versions* of a record are kept.
+    may write. Earlier *versions* within these limits are kept.
     """
 
     capabilities = frozenset({Capability.DURABLE, Capability.SHARED})
@@ -78,7 +78,7 @@ class SqliteMemory:
         lock_timeout: float = 30.0,
         present: Callable[[], object] = lambda: None,
         before: Callable[[bool], object] | None = None,
-        versions: int = MOST_VERSIONS,
+        versions: VersionLimits = USUAL_VERSIONS,
     ) -> None:
         self._vectors = vectors
         self._most_versions = versions
@@ -98,7 +98,7 @@ class SqliteMemory:
         self.embeddings = SqliteEmbeddings(self._database)
         self.replacement = SqliteReplacement(self._database, self._now, self._note_forgotten)
         self.versions = SqliteVersions(
-            self._database, self._now, self._note_forgotten, most=versions
+            self._database, self._now, self._note_forgotten, limits=versions
         )
         self._mutex = Mutex()
         self._forgotten = 0
@@ -251,7 +251,7 @@ class SqliteMemory:
             if expired:
                 writing.touch(connection, list(expired.values()), now_ms=self._now())
             dropped, _ = history.drop(connection, list(expired.values()))
-            dropped += history.drop_expired(connection, self._now())
+            dropped += history.drop_outdated(connection, self._now(), self._most_versions)
             if dropped:
                 writing.add_to_meta(connection, writing.REWRITTEN, dropped)
             count = writing.remove(connection, list(expired), now_ms=self._now())

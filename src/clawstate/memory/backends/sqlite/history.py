@@ -11,10 +11,10 @@ import apsw
 from clawstate.clock import to_ms
 from clawstate.memory import rules
 from clawstate.memory.backends.columns import record_of
-from clawstate.memory.backends.sqlite import rows
+from clawstate.memory.backends.sqlite import moves, rows
 from clawstate.memory.records import content_hash
 from clawstate.memory.rules import Arrival
-from clawstate.memory.versions import Ending
+from clawstate.memory.versions import Ending, VersionLimits
 
 TABLES: Final = """
 -- A version that ended; its docno is that of then. So whatever is derived from it is known by that.
@@ -76,9 +76,15 @@ SELECT m.docno, m.id, m.scope, m.content, m.source, m.timestamp, m.updated_at, m
 FROM memories m WHERE m.docno = ?1
 """
 _TRIM = """
-DELETE FROM versions WHERE id = ?1 AND ending = 'updated' AND version <= (
+DELETE FROM versions WHERE id = ?1 AND ending = 'updated' AND ended <= ?3 AND version <= (
     SELECT version FROM versions WHERE id = ?1 AND ending = 'updated'
     ORDER BY version DESC LIMIT 1 OFFSET ?2)
+"""
+# The last of an id are found by walking its own versions, which are few.
+_SWEEP = """
+DELETE FROM versions WHERE ending = 'updated' AND ended <= ?2 AND (
+    SELECT count(*) FROM versions v WHERE v.id = versions.id AND v.ending = 'updated'
+        AND v.version > versions.version) >= ?1
 """
 # Whose place one took has become its own past; what was put anew under that id since is not.
 _CHAIN = """
@@ -95,15 +101,15 @@ _IMPORTED = "SELECT memory_id FROM imported WHERE memory_id IN (SELECT value FRO
 
 
 def keep_changed(
-    connection: apsw.Connection, arrived: Iterable[Arrival], *, most: int, is_edit: bool
+    connection: apsw.Connection, arrived: Iterable[Arrival], *, limits: VersionLimits, is_edit: bool
 ) -> None:
     """
     Keep, as they are before, the records that those that *arrived* will change.
 
     Of what a file gave only what somebody edits: the file itself tells how it was.
     """
-    given = {each.known.key: each for each in arrived if each.known is not None} if most else {}
-    if not given:
+    given = {each.known.key: each for each in arrived if each.known is not None}
+    if not given or not limits.most:
         return
     ids = json.dumps([each.embedded.record.id for each in given.values()])
     imported = set() if is_edit else {row[0] for row in connection.execute(_IMPORTED, (ids,))}
@@ -113,16 +119,20 @@ def keep_changed(
         docno, old = int(str(row[0])), record_of(row)
         if old.id not in imported and rules.is_changed(old, given[docno]):
             ended.append((docno, to_ms(given[docno].place[1])))
-    keep(connection, ended, "updated", most=most)
+    keep(connection, ended, "updated", limits=limits)
 
 
 def keep(
-    connection: apsw.Connection, ended: Iterable[tuple[int, int]], ending: Ending, *, most: int
+    connection: apsw.Connection,
+    ended: Iterable[tuple[int, int]],
+    ending: Ending,
+    *,
+    limits: VersionLimits,
 ) -> None:
     """
     Keep the records of docnos, each as it was until a time (ms).
 
-    Of each id remain *most* of those that updates ended.
+    Of each id remain those that updates ended within *limits*.
     """
     if not (kept := [(docno, until, ending) for docno, until in ended]):
         return
@@ -130,7 +140,8 @@ def keep(
     docnos = json.dumps([each[0] for each in kept])
     sql = "SELECT id FROM memories WHERE docno IN (SELECT value FROM json_each(?))"
     ids = [str(row[0]) for row in connection.execute(sql, (docnos,))]
-    connection.executemany(_TRIM, ((each, most) for each in ids))
+    oldest = limits.oldest_ms(max(until for _, until, _ in kept))
+    connection.executemany(_TRIM, ((each, limits.most, oldest) for each in ids))
 
 
 def chain(connection: apsw.Connection, ids: Sequence[str]) -> list[str]:
@@ -179,7 +190,10 @@ def drop(connection: apsw.Connection, ids: Sequence[str]) -> tuple[int, set[str]
     return dropped, past
 
 
-def drop_expired(connection: apsw.Connection, now_ms: int) -> int:
-    """Forget the versions whose time is over; return how many those were."""
+def drop_outdated(connection: apsw.Connection, now_ms: int, limits: VersionLimits) -> int:
+    """Forget the versions whose time is over or that are too many; return how many those were."""
+    moves.sweep(connection, now_ms)
     connection.execute("DELETE FROM versions WHERE expires_at <= ?", (now_ms,))
-    return connection.changes()
+    dropped = connection.changes()
+    connection.execute(_SWEEP, (limits.most, limits.oldest_ms(now_ms)))
+    return dropped + connection.changes()

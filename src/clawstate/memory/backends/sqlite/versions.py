@@ -10,15 +10,24 @@ import apsw
 
 from clawstate.clock import from_ms, to_ms
 from clawstate.memory.backends.columns import pack, record_of, subwords_of, unpack
-from clawstate.memory.backends.sqlite import history, writing
+from clawstate.memory.backends.sqlite import history, moves, writing
 from clawstate.memory.backends.sqlite.rows import SELECT, stored_embedder
 from clawstate.memory.contract import Embedded, EmbedderIdentity, KnownVector
 from clawstate.memory.filters import Filter
 from clawstate.memory.matching import lets_through
+from clawstate.memory.moves import Activity, Move
 from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.memory.replacement import Text
 from clawstate.memory.rules import Arrival
-from clawstate.memory.versions import Conflict, Ending, RecordVersion, Succession, begin_at_the_end
+from clawstate.memory.versions import (
+    Conflict,
+    Ending,
+    RecordVersion,
+    Succession,
+    VersionLimits,
+    begin_at_the_end,
+)
+from clawstate.paging import Position
 from clawstate.sqlite import Part
 
 _OURS = "IN (SELECT value FROM json_each(?))"
@@ -74,7 +83,7 @@ _CONFLICTS: tuple[tuple[Literal["successors", "position"], str], ...] = (
 
 class SqliteVersions:
     """
-    The `VersionStore` of a database, which keeps *most* updates of a record.
+    The `VersionStore` of a database, which keeps updates of records within *limits*.
 
     *forgot* is told how many changes left bytes behind.
     """
@@ -85,10 +94,10 @@ class SqliteVersions:
         now_ms: Callable[[], int],
         forgot: Callable[[int], None],
         *,
-        most: int,
+        limits: VersionLimits,
     ) -> None:
         self._database = database
-        self._most = most
+        self._limits = limits
         self._now_ms = now_ms
         self._forgot = forgot
 
@@ -144,7 +153,7 @@ class SqliteVersions:
             now_ms = self._now_ms()
             found = connection.execute(sql, (json.dumps(list(ids)), now_ms)).fetchall()
             ended = [(int(str(row[0])), max(now_ms, int(str(row[1])) + 1)) for row in found]
-            history.keep(connection, ended, "archived", most=self._most)
+            history.keep(connection, ended, "archived", limits=self._limits)
             writing.remove(connection, [docno for docno, _ in ended], now_ms=now_ms)
             if found:
                 writing.touch(connection, [str(row[2]) for row in found], now_ms=now_ms)
@@ -265,6 +274,27 @@ class SqliteVersions:
                 connection.executemany(_FILL, rows)
                 writing.touch(connection, now_ms=self._now_ms())
 
+    def moves(self, first: float, last: float, after: Position | None, limit: int) -> list[Move]:
+        """Return the next moves."""
+        with self._database.reading() as connection:
+            bounds = (to_ms(first), to_ms(last))
+            return moves.find(connection, bounds, after, limit, now_ms=self._now_ms())
+
+    def activity(self, first: float, step: float, count: int) -> Activity:
+        """Return how much moved in each span."""
+        spans = (to_ms(first), to_ms(step), count)
+        with self._database.reading() as connection:
+            return moves.count(connection, spans, now_ms=self._now_ms())
+
+    def kept_at(
+        self, moment: float, chosen: Filter, after: Position | None, limit: int
+    ) -> list[MemoryRecord]:
+        """Return the next records of a moment, the one made last first."""
+        with self._database.reading() as connection:
+            return moves.kept_at(
+                connection, to_ms(moment), chosen, after, limit, now_ms=self._now_ms()
+            )
+
     def forget(self, ids: Sequence[str]) -> int:
         """Forget the versions of *ids* that ended."""
         if not self._database.exists():
@@ -286,7 +316,7 @@ class SqliteVersions:
         # Later than the version itself began, also where the clock was set back.
         now_ms = max(self._now_ms(), to_ms(old.updated_at) + 1)
         ended = now_ms if until is None else until
-        history.keep(connection, [(docno, ended)], "superseded", most=self._most)
+        history.keep(connection, [(docno, ended)], "superseded", limits=self._limits)
         writing.remove(connection, [docno], now_ms=now_ms)
 
     def _live(self, connection: apsw.Connection, record_id: str) -> MemoryRecord | None:

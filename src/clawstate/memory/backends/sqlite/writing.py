@@ -28,6 +28,7 @@ from clawstate.memory.backends.sqlite import (
     embeddings,
     forgotten,
     history,
+    moves,
     subwords,
     word_index,
 )
@@ -42,6 +43,7 @@ from clawstate.memory.backends.sqlite.schema import PART
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.records import MemoryRecord, fields_text
 from clawstate.memory.rules import Arrival, Known, Place
+from clawstate.memory.versions import VersionLimits
 from clawstate.sqlite.change_log import note_changes
 
 # CROSS JOIN fixes the order of the loops in SQLite: the few given ids outside, an index lookup
@@ -67,6 +69,7 @@ REWRITTEN = "rewritten"
 """What `meta` counts changes by that left bytes behind though no record was removed."""
 
 _VEIL = "\0"
+_NO_VERSIONS = VersionLimits(0)
 
 
 def upsert(
@@ -74,13 +77,14 @@ def upsert(
     given: Sequence[Embedded],
     *,
     embedder: EmbedderIdentity | None,
-    versions: int = 0,
+    versions: VersionLimits = _NO_VERSIONS,
     is_edit: bool = False,
 ) -> int:
     """
     Put *given* into the tables; return how many took the place of what was there.
 
-    So many *versions* of a record are kept; *is_edit* tells that a person changes it.
+    So many *versions* of a record are kept, none by default; *is_edit* tells that a person
+    changes it.
     """
     given = rules.once(given)
     claim_embedder(connection, given, embedder)
@@ -90,7 +94,7 @@ def upsert(
     replaced: list[int] = []
     rewritten = 0
     arrived = list(rules.arrivals(given, known, partial(_last_place, connection)))
-    history.keep_changed(connection, arrived, most=versions, is_edit=is_edit)
+    history.keep_changed(connection, arrived, limits=versions, is_edit=is_edit)
     for each in arrived:
         if each.known is None:
             added.append(each)
@@ -175,7 +179,9 @@ def forget(connection: apsw.Connection, ids: Sequence[str], *, now_ms: int) -> i
         add_to_meta(connection, REWRITTEN, dropped)
     if remove(connection, [row[0] for row in rows], now_ms=now_ms) or dropped:
         touch(connection, [*(row[2] for row in rows), *past], now_ms=now_ms)
-    return len(past) + sum(int(row[1]) for row in rows)
+    gone = len(past) + sum(int(row[1]) for row in rows)
+    moves.note_forgotten(connection, gone, now_ms=now_ms)
+    return gone
 
 
 def forget_for_good(connection: apsw.Connection, ids: Sequence[str], *, now_ms: int) -> int:

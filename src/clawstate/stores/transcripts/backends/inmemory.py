@@ -16,6 +16,7 @@ from clawstate.interrupts import Mutex
 from clawstate.sqlite.bm25 import Phrase
 from clawstate.sqlite.words import stems
 from clawstate.stores.transcripts import tool_calls, turns
+from clawstate.stores.transcripts.backends import inmemory_volume
 from clawstate.stores.transcripts.backends.inmemory_words import WordIndex
 from clawstate.stores.transcripts.contract import (
     Batch,
@@ -25,7 +26,9 @@ from clawstate.stores.transcripts.contract import (
     Listed,
     Place,
     Scored,
+    SessionMessages,
     Turn,
+    Volume,
 )
 from clawstate.stores.transcripts.entries import Entry
 from clawstate.stores.transcripts.external_values import cut
@@ -298,14 +301,20 @@ class InMemoryTranscripts:
         found = [each for each in every if after is None or each.place < after]
         return sorted(found, key=lambda each: each.place, reverse=True)[:limit]
 
+    def message_counts(self, first_ms: int, last_ms: int) -> list[SessionMessages]:
+        """Return how much was said in each session."""
+        return inmemory_volume.message_counts(self._message_times(), first_ms, last_ms)
+
+    def volume(self, first_ms: int, step_ms: int, count: int) -> Volume:
+        """Return how much was said in each span."""
+        begun = [each.created_ms for each in self._every()]
+        return inmemory_volume.count(self._message_times(), begun, (first_ms, step_ms, count))
+
     def stats(self) -> dict[str, int]:
         """Return counts, and sizes in bytes."""
         info = [each.info() for each in self._every()]
-        return {
-            "sessions": len(info),
-            "messages": sum(each.count for each in info),
-            "bytes": sum(each.size for each in info),
-        }
+        messages, size = sum(each.count for each in info), sum(each.size for each in info)
+        return {"sessions": len(info), "messages": messages, "bytes": size}
 
     def check(self, *, deep: bool) -> list[Finding]:
         """Return what does not fit together; there is nothing that could be damaged."""
@@ -340,6 +349,11 @@ class InMemoryTranscripts:
             if orphans:
                 told.append(turns.orphan_results(session.session_id, orphans))
         return told
+
+    def _message_times(self) -> inmemory_volume.Times:
+        rows = [(each.session_id, each.rows[: each.count]) for each in self._every()]
+        said = [(key, [row for row in each if row.role]) for key, each in rows]
+        return [(key, [(row.timestamp_ms, row.size) for row in each]) for key, each in said]
 
     def _every(self) -> list[_Session]:
         self._require_open()

@@ -86,6 +86,17 @@ export const SCREENS = [
     words: "conversations chats transcripts messages history",
   },
   {
+    id: "timeline",
+    path: "/timeline",
+    title: "Timeline",
+    icon: "clock",
+    key: "t",
+    load: () => import("../views/timeline.js"),
+    style: "timeline.css",
+    scope: "read",
+    words: "history changes days past restore undo time machine diff",
+  },
+  {
     id: "devices",
     path: "/devices",
     patterns: ["/devices/:id*"],

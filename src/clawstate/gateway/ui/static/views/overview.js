@@ -9,6 +9,7 @@ import { useQuery } from "../core/store.js";
 import { Badge, Empty, Facts, Failed, Time, Waiting } from "../parts/small.js";
 import { Command, Text } from "../parts/text.js";
 import { Plot } from "../parts/plot.js";
+import { Growth } from "./overview-growth.js";
 import { latencyOf, readMetrics } from "./overview-metrics.js";
 
 const EVERY = 4_000; // milliseconds between two looks at the counts of the gateway
@@ -49,6 +50,7 @@ export default function Overview() {
       <${Tile} text=${bytes(memory.bytes + (memory.vectorIndexBytes ?? 0))} name="of memory on disk" />
     </div>
     <div class="panels">
+      <${Growth} />
       <${Latency} />
       <section class="card"><h2>State</h2>
         ${memory.error && html`<${Failed} error=${memory.error} />`}

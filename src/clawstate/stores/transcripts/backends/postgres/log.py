@@ -17,7 +17,13 @@ from clawstate.postgres.transaction import Note, Transaction
 from clawstate.stores.transcripts import turns
 from clawstate.stores.transcripts.backends import packing
 from clawstate.stores.transcripts.backends.packing import Blob
-from clawstate.stores.transcripts.backends.postgres import blobs, checking, rows, word_search
+from clawstate.stores.transcripts.backends.postgres import (
+    blobs,
+    checking,
+    rows,
+    volume,
+    word_search,
+)
 from clawstate.stores.transcripts.backends.postgres.rows import Added, Session
 from clawstate.stores.transcripts.backends.postgres.schema import MIGRATIONS, PART
 from clawstate.stores.transcripts.contract import (
@@ -28,7 +34,9 @@ from clawstate.stores.transcripts.contract import (
     Listed,
     Place,
     Scored,
+    SessionMessages,
     Turn,
+    Volume,
 )
 from clawstate.stores.transcripts.entries import Entry, new_id
 from clawstate.stores.transcripts.external_values import LONG, cut
@@ -204,6 +212,14 @@ class PostgresTranscripts:
     def infos(self, *, limit: int | None = None, after: Place | None = None) -> list[Listed]:
         """Return the counts and times of each session, the last changed first."""
         return self._ask(lambda within: rows.newest_sessions(within, limit=limit, after=after))
+
+    def message_counts(self, first_ms: int, last_ms: int) -> list[SessionMessages]:
+        """Return how much was said in each session."""
+        return self._read(lambda within: volume.message_counts(within, first_ms, last_ms))
+
+    def volume(self, first_ms: int, step_ms: int, count: int) -> Volume:
+        """Return how much was said in each span."""
+        return self._read(lambda within: volume.count(within, first_ms, step_ms, count))
 
     def stats(self) -> dict[str, int]:
         """Return counts, and sizes in bytes."""

@@ -15,7 +15,7 @@ from clawstate.sqlite.change_log import note_changes
 from clawstate.stores.transcripts import turns
 from clawstate.stores.transcripts.backends import packing
 from clawstate.stores.transcripts.backends.packing import Blob
-from clawstate.stores.transcripts.backends.sqlite import blobs, checking, rows, word_index
+from clawstate.stores.transcripts.backends.sqlite import blobs, checking, rows, volume, word_index
 from clawstate.stores.transcripts.backends.sqlite.rows import Session
 from clawstate.stores.transcripts.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.stores.transcripts.contract import (
@@ -26,7 +26,9 @@ from clawstate.stores.transcripts.contract import (
     Listed,
     Place,
     Scored,
+    SessionMessages,
     Turn,
+    Volume,
 )
 from clawstate.stores.transcripts.entries import Entry, new_id
 from clawstate.stores.transcripts.external_values import LONG, cut
@@ -163,6 +165,16 @@ class SqliteTranscripts:
         """Return the counts and times of each session, the last changed first."""
         with self._database.reading() as connection:
             return list(rows.newest_sessions(connection, limit=limit, after=after))
+
+    def message_counts(self, first_ms: int, last_ms: int) -> list[SessionMessages]:
+        """Return how much was said in each session."""
+        with self._database.reading() as connection:
+            return volume.message_counts(connection, first_ms, last_ms)
+
+    def volume(self, first_ms: int, step_ms: int, count: int) -> Volume:
+        """Return how much was said in each span."""
+        with self._database.reading() as connection:
+            return volume.count(connection, first_ms, step_ms, count)
 
     def stats(self) -> dict[str, int]:
         """Return counts, and sizes in bytes."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, date, datetime, time
 from typing import Final, TypeAlias
 
 from clawstate.clock import from_iso, from_ms, is_moment, to_ms
 from clawstate.errors import InvalidError
-from clawstate.memory.validation import seconds
 
 Moment: TypeAlias = float | str | date
 """A time: seconds, ISO text, a date or a datetime; in UTC where it has no zone."""
@@ -38,8 +38,9 @@ def moment_seconds(name: str, value: Moment) -> float:
         return from_ms(to_ms(from_iso(value)))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidError(name, "is not a time", "give seconds, ISO text, a date or a datetime")
-    bound = seconds(name, value)
-    if not is_moment(bound):
+    if not math.isfinite(value) if isinstance(value, float) else abs(value) >= 1 << 63:
+        raise InvalidError(name, "is no finite number of seconds")
+    if not is_moment(value):
         raise InvalidError(name, "lies outside of the years 1970 to 9999", "use seconds")
     # Records have whole milliseconds; a bound between two of them would find or miss by rounding.
-    return from_ms(to_ms(float(bound)))
+    return from_ms(to_ms(float(value)))
