@@ -57,7 +57,8 @@ function shown(text, marks, ranges) {
   const found = [];
   let done = 0;
   for (const [from, to] of places) {
-    if (from < done || to > text.length) continue;
+    if (from < done || from >= text.length) continue;
+    // What goes on behind a cut is marked up to there.
     found.push(visible(text.slice(done, from)), html`<mark>${visible(text.slice(from, to))}</mark>`);
     done = to;
   }

@@ -46,7 +46,7 @@ export function Captured() {
 
   const settle = (kind, ids, text) => {
     if (!ids.length || !can("write")) return;
-    decide(kind, ids, text);
+    decide(kind, ids, { text });
     setChosen(new Set());
     setJump({ index: Math.max(0, Math.min(at, items.length - ids.length - 1)), focus: true });
   };

@@ -5,6 +5,7 @@
 import { api, segment } from "../core/api.js";
 import { signal } from "../core/lib.js";
 import { fail, toast } from "../parts/toast.js";
+import { setApart } from "./inbox-apart.js";
 
 const UNDO = 6_000; // milliseconds
 const KEPT = "clawstate.decided";
@@ -12,7 +13,21 @@ const KEPT = "clawstate.decided";
 /** What the page before this one had decided, and could not tell. @type {Decision[]} */
 let left = read();
 
-/** @typedef {{ids: string[], kind: "accept"|"reject", text?: string, timer: number, isTold?: boolean, close: () => void}} Decision */
+/**
+ * Items of the inbox are accepted or rejected. Of records that say nearly the same one `stays`, and `ids`
+ * give way or are forgotten; or they stay all, as a `group`.
+ * @typedef {"accept"|"reject"|"replace"|"forget"|"apart"} Kind
+ * @typedef {{text?: string, stays?: string, group?: string}} Details `text`: in the place of what was captured
+ * @typedef {Details & {ids: string[], kind: Kind, timer: number, isTold?: boolean, close: () => void}} Decision
+ */
+
+const WORDS = /** @type {Record<Kind, [string, (many: number) => string]>} */ ({
+  accept: ["Remembered", (many) => `Remembered: ${many}`],
+  reject: ["Rejected", (many) => `Rejected: ${many}`],
+  replace: ["One stays, the other is its history", (many) => `One stays, ${many} others are its history`],
+  forget: ["One stays, the other is forgotten", (many) => `One stays, ${many} others are forgotten`],
+  apart: ["It stays", () => "All of them stay"],
+});
 
 /** What is decided, and not told yet. */
 export const decided = signal(/** @type {Decision[]} */ ([]));
@@ -20,11 +35,11 @@ export const decided = signal(/** @type {Decision[]} */ ([]));
 /** @param {string} id */
 export const isDecided = (id) => decided.value.some((each) => each.ids.includes(id));
 
-/** @param {"accept"|"reject"} kind @param {string[]} ids @param {string} [text] in the place of what was captured */
-export function decide(kind, ids, text) {
-  const made = /** @type {Decision} */ ({ ids, kind, text });
-  const what = kind === "accept" ? "Remembered" : "Rejected";
-  made.close = toast(ids.length > 1 ? `${what}: ${ids.length}` : what, { undo: () => take(made), time: UNDO });
+/** @param {Kind} kind @param {string[]} ids @param {Details} [details] */
+export function decide(kind, ids, details = {}) {
+  const made = /** @type {Decision} */ ({ ids, kind, ...details });
+  const [one, many] = WORDS[kind];
+  made.close = toast(ids.length > 1 ? many(ids.length) : one, { undo: () => take(made), time: UNDO });
   made.timer = setTimeout(() => tell(made), UNDO);
   decided.value = [...decided.value, made];
   keep();
@@ -49,7 +64,7 @@ function read() {
 function keep() {
   try {
     const all = [...left, ...decided.value.filter((each) => !each.isTold)];
-    if (all.length) sessionStorage.setItem(KEPT, JSON.stringify(all.map(({ ids, kind, text }) => ({ ids, kind, text }))));
+    if (all.length) sessionStorage.setItem(KEPT, JSON.stringify(all.map(({ ids, kind, text, stays, group }) => ({ ids, kind, text, stays, group }))));
     else sessionStorage.removeItem(KEPT);
   } catch {
     // A browser that keeps nothing.
@@ -89,10 +104,17 @@ async function tell(due) {
   setTimeout(() => (decided.value = decided.value.filter((each) => each !== due)), 600);
 }
 
-async function send({ kind, ids, text }) {
+async function send({ kind, ids, text, stays, group }) {
+  if (kind === "apart") return setApart([group], true);
   if (kind === "reject") return api.post("memory/inbox/reject", { ids });
+  // Nothing is forgotten for the sake of one that is gone meanwhile.
+  if (kind === "forget") {
+    await api.get(`memory/records/${segment(stays)}`);
+    return api.post("memory/many/forget", { ids });
+  }
   for (const id of ids) {
-    await api.post(`memory/inbox/accept/${segment(id)}`, text === undefined ? {} : { text }).catch((error) => {
+    await (kind === "accept" ? api.post(`memory/inbox/accept/${segment(id)}`, text === undefined ? {} : { text })
+      : api.post("memory/supersede", { old: id, new: stays })).catch((error) => {
       // Somebody else was faster: it waits no more.
       if (error.type !== "not_found") throw error;
     });
