@@ -174,7 +174,7 @@ def test_random_moments_are_as_a_copy_of_then(backend, tmp_path, clock, changes)
     copies: list[tuple[float, dict]] = []
     keys = [f"k{number}" for number in range(6)]
     for _ in range(changes):
-        clock.advance(chance.choice([0.01, 60.0, 3600.0, 6 * 3600.0]) * 120 / changes)
+        clock.advance(0.01 + chance.choice([0.0, 60.0, 3600.0, 6 * 3600.0]) * 120 / changes)
         key = chance.choice(keys)
         match chance.randrange(8):
             case 0 if sessions.get(key):
