@@ -22,6 +22,7 @@ from typing import TypeAlias
 from clawstate.errors import (
     ConflictError,
     CorruptError,
+    InvalidError,
     NotFoundError,
     StateError,
     UnavailableError,
@@ -40,6 +41,7 @@ HISTORY = ".config-history"
 _INDEX = "changes.jsonl"
 _KEPT = 100
 _LIMIT = 16 << 20
+_UNKNOWN = 30 * 86_400.0  # seconds before the first change: nobody knows what was there
 _HINT = "'clawstate config history' shows them"
 
 
@@ -195,10 +197,14 @@ class History:
         ]
         before = [part for at, part in found if at <= moment]
         after = [part for at, part in found if at > moment]
+        first = next((at for at, _ in found if at > moment), moment)
         # By hand it may have been changed since the last change of ours.
         present, stamp = _present(file)
         if not after and (not before or stamp <= moment):
             return present.decode("utf-8", "replace")
+        if not before and moment < first - _UNKNOWN:
+            problem = "lies more than 30 days before the first change that is known"
+            raise InvalidError("as_of", problem, "'clawstate config history' lists the changes")
         text = before[-1].after if before else after[0].before
         return "" if text is None else self.text(text).decode("utf-8", "replace")
 

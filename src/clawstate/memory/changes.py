@@ -94,6 +94,8 @@ def span(since: Moment, until: Moment | None, *, now: float) -> tuple[float, flo
     """Return the seconds that two moments mean; of a day its end."""
     begin = end_seconds("since", since)
     end = now if until is None else end_seconds("until", until)
+    if end < begin and until is None:
+        raise InvalidError("since", "lies in the future", "name an earlier time")
     if end < begin:
         raise InvalidError("until", "lies before since", "exchange the two")
     return begin, end

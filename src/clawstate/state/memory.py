@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawstate.config.settings import (
@@ -74,6 +75,7 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         conflicts=lambda: context.backends.records().collection(FILE_CONFLICTS),
         lend=lambda name, ttl, wait: context.backends.records().lease(name, ttl, wait=wait),
         clear_inbox=lambda: _clear_deleted(context),
+        set_aside=lambda: _set_aside(context),
         # Read when it is needed: a slip in it must not keep anybody from the memory.
         policy=lambda: _policy(context),
         places=context.paths.memory_dir / "map.places",
@@ -99,6 +101,13 @@ def _clear_deleted(context: Context) -> bool:
         return True
     rows = backends.chosen_server() if backends.has_server else backends.chosen_rows()
     return rows.clear_deleted(patience=_PATIENCE)
+
+
+def _set_aside(context: Context) -> Path | None:
+    """Return where memories lie that were moved to another engine, and still hold their texts."""
+    folder = context.paths.root / "state" / "set-aside"
+    inside = context.paths.memory_dir.name
+    return next((each.parent for each in sorted(folder.glob(f"*/{inside}"))), None)
 
 
 def _engine(context: Context, versions: VersionLimits, *, asks: bool) -> MemoryEngine:

@@ -26,7 +26,7 @@ class Memory(
     was told not to search *by_meaning*. Without an *embedder* it takes one of ours, by *choice*.
     *lend* gives the leases of its state, *inbox* the collection of what waits for a person,
     which *clear_inbox* clears of the bytes of what is gone, *conflicts* that of what files and
-    records disagree about,
+    records disagree about, *set_aside* where memories lie that were moved and kept,
     *policy* that of the setting `memory.retention`; *places* is the file of its map.
     Thread-safe.
     """

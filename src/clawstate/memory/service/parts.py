@@ -47,6 +47,7 @@ class MemoryParts:
         choice: EmbedderChoice = DEFAULT_CHOICE,
         inbox: Callable[[], Collection] | None = None,
         clear_inbox: Callable[[], bool] = lambda: True,
+        set_aside: Callable[[], Path | None] = lambda: None,
         conflicts: Callable[[], Collection] | None = None,
         policy: Callable[[], RetentionPolicy | None] | None = None,
         places: Path | None = None,
@@ -61,6 +62,7 @@ class MemoryParts:
         )
         self._inbox_records = inbox
         self._clear_inbox = clear_inbox
+        self._set_aside = set_aside
         self._policy = policy
         self._places = places
         self._filling = Filling(

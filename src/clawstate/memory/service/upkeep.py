@@ -63,6 +63,9 @@ class UpkeepVerbs(MemoryParts):
             return replace(
                 done, complete=False, waits_for="the inbox, which others read or which is damaged"
             )
+        if done.complete and (aside := self._set_aside()) is not None:
+            reason = f"you, to remove what was set aside in {aside} ('clawstate store clean')"
+            return replace(done, complete=False, waits_for=reason)
         return done
 
     def reembed(
