@@ -28,7 +28,7 @@ _SHORTEST = 8  # characters
 _SALT_BYTES = 16
 # A cost from a file that was tampered with must neither weaken the key nor fill the memory.
 _COSTS = frozenset(2**each for each in range(14, 21))
-_NOBODY = f"name a private file in {PRESENT}, or use a terminal"
+_NOBODY = "name a private file in {}, or use a terminal"
 
 _ask: ContextVar[Ask | None] = ContextVar("ask", default=None)
 
@@ -95,7 +95,7 @@ def present_passphrase(
     Raises `UnavailableError` if nobody can be asked, and what reading a private file raises.
     """
     found = _from_file(PRESENT, env) or given()
-    return found or _from_person("passphrase of this state", new=False)
+    return found or _from_person("passphrase of this state", PRESENT, new=False)
 
 
 def has_present(given: Callable[[], str | None], env: Mapping[str, str] | None = None) -> bool:
@@ -116,7 +116,7 @@ def new_passphrase(
     # In a rotation the present passphrase is no new one, so it is not taken for that in silence.
     if not found and not again:
         found = _from_file(PRESENT, env) or given() or ""
-    found = found or _from_person("new passphrase", new=True)
+    found = found or _from_person("new passphrase", NEXT if again else PRESENT, new=True)
     if len(found) < _SHORTEST:
         raise InvalidError("passphrase", f"is shorter than {_SHORTEST:,} characters", "take more")
     return found
@@ -132,11 +132,10 @@ def _from_file(name: str, env: Mapping[str, str] | None) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def _from_person(title: str, *, new: bool) -> str:
+def _from_person(title: str, variable: str, *, new: bool) -> str:
     ask = _ask.get()
     found = ask(title, new) if ask is not None else ""
     if not found:
-        raise UnavailableError(
-            "passphrase", "is needed, and cannot be asked for: this is no terminal", _NOBODY
-        )
+        problem = "is needed, and cannot be asked for: this is no terminal"
+        raise UnavailableError("passphrase", problem, _NOBODY.format(variable))
     return found

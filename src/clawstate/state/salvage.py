@@ -76,16 +76,20 @@ def _salvage(context: Context) -> str:
         raise CorruptError(str(part.path), problem, _GIVE_UP) from error
     if aside is None:
         return "it was saved meanwhile"
-    counts = " and ".join(
-        f"{each.kept:,} of {number_of(max(each.noted, each.kept), what)}"
-        for what, each in saved.items()
-    )
+    counts = " and ".join(_count(what, each) for what, each in saved.items())
     notes = [note for each in saved.values() for note in each.notes]
     kept = (
         f"the damaged database is kept as {aside}, with all that you may forget later, until you"
         " remove it"
     )
     return "; ".join([f"saved {counts}", *notes, kept])
+
+
+def _count(what: str, saved: Saved) -> str:
+    # Where the list of them is lost as well, nobody knows how many there were.
+    if not saved.noted and not saved.kept:
+        return f"no {what}, for none was found"
+    return f"{saved.kept:,} of {number_of(max(saved.noted, saved.kept), what)}"
 
 
 def _salvage_catalogue(context: Context, place: MemoryPlace) -> str:
