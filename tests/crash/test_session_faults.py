@@ -67,8 +67,9 @@ ACTIONS = ("resolve", "update", "delete", "reset", "restore", "prune", "replace"
 KEYS = ("a", "b", "c")
 KEPT = re.compile(
     r"(state(/records\.db(-wal|-shm|\.gate|\.turn)?)?|openclaw\.json|agents(/main)?"
-    r"|(agents/main/)?sessions(/archive)?(/\.locks(/(sessions\.json|profile)\.(gate|turn|old))?"
-    r"|/sessions\.json|/\.lastgood(/sessions\.json)?)?"
+    r"|(agents/main/)?sessions(/archive)?"
+    r"(/\.locks(/((past-\d\d-)?sessions\.json|profile)\.(gate|turn|old))?"
+    r"|/(past-\d\d-)?sessions\.json|/\.lastgood(/(past-\d\d-)?sessions\.json)?)?"
     r"|agents/main/sessions/[0-9a-f-]{36}\.jsonl"
     r"|sessions/profile(/(a|b|c|gone|new)\.json)?)"
 )

@@ -80,7 +80,7 @@ def test_index_and_profiles_are_private_and_relative(sessions, state, folder) ->
     texts = [each.read_text() for each in folder.rglob("*.json") if each.parent.name[0] != "."]
 
     assert (modes, folders) == ({0o600}, {0o700})
-    assert len(texts) == 1 + len(KEYS)
+    assert len(texts) == 2 + len(KEYS)  # the index, and what sessions were
     assert not any(str(state.paths.root) in text for text in texts)
 
 
