@@ -30,7 +30,8 @@ STORES = (
     "identity",
     "memory",
 )
-STORES += ("directories", "matrix", "openclaw", "pairing", "plugins", "sessions", "transcripts")
+STORES += ("directories", "matrix", "openclaw", "pairing", "plugins", "sessions", "timeline")
+STORES += ("transcripts",)
 CREDENTIAL = {"type": "api_key", "provider": "openai", "key": "sk-made-up-of-the-library"}
 MESSAGE = {"role": "user", "content": "a word of the library"}
 

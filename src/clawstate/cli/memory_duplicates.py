@@ -9,7 +9,7 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.memory import NAMESPACE, memory
-from clawstate.cli.options import next_page, page_options
+from clawstate.cli.options import Fraction, next_page, page_options
 from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
 from clawstate.cli.text_differences import mark_differences
@@ -27,7 +27,7 @@ _SHOWN = 4  # records of a group
 @page_options
 @click.option(
     "--min-similarity",
-    type=click.FloatRange(0.8, 1),
+    type=Fraction(0.8),
     default=0.95,
     show_default=True,
     help="The least cosine of two that are alike.",

@@ -41,10 +41,10 @@ HITS = click.IntRange(min=1, max=MAX_HITS)
 
 
 class Fraction(click.FloatRange):
-    """A number from 0 to 1."""
+    """A number from *least* to 1."""
 
-    def __init__(self) -> None:
-        super().__init__(0, 1)
+    def __init__(self, least: float = 0) -> None:
+        super().__init__(least, 1)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -52,7 +52,7 @@ class Fraction(click.FloatRange):
         """Return *value*, which has to be a number indeed."""
         found: float = super().convert(value, param, ctx)
         if math.isnan(found):
-            self.fail(f"{value!r} is no number from 0 to 1", param, ctx)
+            self.fail(f"{value!r} is no number from {self.min} to 1", param, ctx)
         return found
 
 

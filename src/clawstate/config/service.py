@@ -370,7 +370,7 @@ class Config(HistoryVerbs):
         if agent_id is not None:
             require_agent_id(agent_id)
         load_modules("clawstate.config.writing", "clawstate.config.schema.root")
-        from clawstate.config.writing import Writer, keep_for, trail_in  # noqa: PLC0415 - loads the schema
+        from clawstate.config.writing import Writer, trail_in  # noqa: PLC0415 - loads the schema
 
         writer = Writer(
             path=path,
@@ -380,7 +380,6 @@ class Config(HistoryVerbs):
             lock=self._lock if isinstance(self._lock, LockOptions) else self._lock(),
             agent=agent_id,
             accepted=self._find_accepted(),
-            keep_for=keep_for(self.view),
             note=partial(self._witness, path),
         )
         with self._views.writing(_key(agent_id)) as note, self._writing:

@@ -55,8 +55,7 @@ class Writer:
     Writes the configuration that *load* reads; *trail* is the file of the audit trail.
 
     It is checked as the file of one *agent*, or as what all of them share. What is *accepted* by
-    the OpenClaw of the directory is right. Changes of the last *keep_for* seconds are kept; *note*
-    is told of each, see `History.add`.
+    the OpenClaw of the directory is right. *note* is told of each change, see `History.add`.
     """
 
     path: Path
@@ -66,7 +65,6 @@ class Writer:
     lock: LockOptions
     agent: str | None = None
     accepted: Accepted | None = None
-    keep_for: float = 0.0
     note: Noted = lambda *_: None
 
     def write(self, plan: Plan, *, force: bool) -> Change | None:
@@ -141,7 +139,7 @@ class Writer:
                 at=at,
                 by=by,
                 undoes=planned.undoes,
-                keep_for=self.keep_for,
+                keep_for=_keep_for(loaded),
                 note=self.note,
             )
         except StateError as error:
@@ -150,10 +148,10 @@ class Writer:
             raise UnavailableError(name, problem, "do not repeat it") from error
 
 
-def keep_for(view: Callable[[], View]) -> float:
-    """Return for how long (s) all changes are kept, as *view* says."""
-    with suppress(StateError):  # a change may mend what cannot be read
-        return HISTORY_FOR.of(view())
+def _keep_for(loaded: Loaded) -> float:
+    # Of what was read for the change: a change may mend what nobody else can read, or is warned of.
+    with suppress(StateError):
+        return HISTORY_FOR.of(View(loaded))
     return 0.0
 
 
