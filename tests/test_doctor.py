@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Sequence
@@ -327,17 +328,34 @@ def test_a_truncated_database_is_an_error(folder: Path, capsys, share: float, op
 
 
 def test_a_page_of_zeros_is_an_error(folder: Path, capsys) -> None:
-    """Pages that were overwritten are found by the deep look, and the file is left as it is."""
+    """Of overwritten pages the deep look tells; what is left is saved, what is lost is told."""
     path = folder / "memory" / "memory.db"
     data = bytearray(path.read_bytes())
     data[8192 : len(data) // 2] = bytes(len(data) // 2 - 8192)
     path.write_bytes(data)
+    before = files(folder)
 
+    found_first = doctor(folder, "--json")
+    untouched = path.read_bytes()
+    capsys.readouterr()
     code = doctor(folder, "--fix", "--json")
 
-    assert code == 1
-    assert '"severity": "error"' in capsys.readouterr().out
-    assert path.read_bytes() == data
+    found = json.loads(capsys.readouterr().out)["findings"]
+    with clawstate.open(folder, embedder=LettersEmbedder()) as state:
+        left = [each.text for each in state.memory.records(limit=1000)]
+    (error,) = [each for each in found if each["severity"] == "error"]
+    assert (found_first, code) == (1, 0)
+    assert untouched == data
+    assert error["code"] == "corrupt"
+    assert 0 < len(left) < 300
+    assert set(left) <= {f"note number {n} on tea " * 20 for n in range(300)}
+    assert error["fix"].startswith(f"saved {len(left)} of ")
+    assert "more may be lost than it tells" in error["fix"]
+    assert before <= files(folder)
+    kept = path.parent / ".quarantine" / "memory.db.1"
+    assert str(kept) in error["fix"]
+    assert kept.read_bytes()[4096:] == data[4096:]
+    assert doctor(folder) == 0
 
 
 def test_nothing_is_deleted(indexed) -> None:

@@ -122,6 +122,11 @@ def test_everything_goes_to_a_server_and_comes_back(root, tenant, address) -> No
         assert state.memory.records(limit=1_000) == kept
         assert [each for each in examine(state) if each.code.startswith(("memory", "trans"))] == []
         state.memory.add("one more")
+    (root.parent / "new").mkdir(mode=0o700)
+    with clawstate.open(root.parent / "new", store=address, tenant=tenant) as state:
+        found = examine(state)
+        assert [each for each in found if each.code.startswith(("memory", "trans"))] == []
+        assert state.memory.records() == []
 
 
 def test_numbers_go_on_behind_those_that_came(root, tenant, address) -> None:

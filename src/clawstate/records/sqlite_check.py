@@ -20,6 +20,7 @@ from clawstate.records.sqlite_history import History
 from clawstate.records.sqlite_rows import Table
 from clawstate.sqlite import DamagedValueError, Part
 from clawstate.sqlite.errors import damage
+from clawstate.sqlite.page_file import has_pages
 from clawstate.sqlite.salvage import salvage
 
 _RESTORE = "restore a backup of it, or move it away: its records are gone then"
@@ -95,8 +96,9 @@ def _check_file(database: Part, path: str, *, deep: bool) -> Iterator[Finding]:
 def _unread(database: Part, error: StateError) -> Finding:
     """Return that *database* could not be read; what is damaged can be saved in part."""
     found = Finding.of(error, str(database.path), _RESTORE)
-    # Nothing of what a newer release wrote is damaged.
-    if isinstance(error, CorruptError) and not isinstance(error, VersionError):
+    # Nothing of what a newer release wrote is damaged, and of what is no database nothing is left.
+    is_damage = isinstance(error, CorruptError) and not isinstance(error, VersionError)
+    if is_damage and has_pages(database.path):
         return replace(found, fix=SALVAGE, repair=partial(_save, database))
     return found
 

@@ -70,6 +70,13 @@ class PageFile:
         if self._log is not None:
             self._log.xClose()
 
+    def is_database(self) -> bool:
+        """Tell whether there is anything of a database: a header, a log, or a page of a tree."""
+        if self.has_header or self._logged:
+            return True
+        pages = map(self.tree_page, range(1, self.count + 1))
+        return any(page is not None and _is_filled(page) for page in pages)
+
     def read(self, number: int) -> bytes:
         """Return the page *number*, the first is 1; zeros where the file lacks it."""
         size = self.shape.size
@@ -181,6 +188,15 @@ class PageFile:
             page = self._file.xRead(size, number * size - missing)
             found += _is_filled(TreePage(page.ljust(size, b"\0"), 0, shape))
         return found
+
+
+def has_pages(path: Path) -> bool:
+    """Tell whether the file *path* has a header, a log or a page of a database at all."""
+    try:
+        with PageFile(path) as file:
+            return file.is_database()
+    except apsw.Error:
+        return False
 
 
 def is_header(header: bytes) -> bool:

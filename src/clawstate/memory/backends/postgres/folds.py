@@ -122,6 +122,12 @@ def fold_alone(within: Transaction) -> None:
     within.run("UPDATE clawstate.memory_totals SET epoch = epoch + 1 WHERE tenant = %(tenant)s")
 
 
+def clear(within: Transaction) -> None:
+    """Forget all words and their totals, in a change that is alone; what changed stays counted."""
+    within.run(_RESET, zeros=ZEROS, analysis=ANALYSIS)
+    PostgresPostings(within).clear()
+
+
 def rebuild(within: Transaction) -> None:
     """Make the words anew from the texts, in a change that is alone."""
     load_modules("clawstate.memory.postings.folding")
@@ -130,8 +136,7 @@ def rebuild(within: Transaction) -> None:
 
     store, after = PostgresPostings(within), 0
     within.go_on(_STEP)
-    within.run(_RESET, zeros=ZEROS, analysis=ANALYSIS)
-    store.clear()
+    clear(within)
     while found := within.rows(_INDEXED, after=after):
         documents = documents_of(store, words.words_of(found))
         store.put(merge(store, [Batch(0, Kind.ADD, pack(documents))], epoch=0))

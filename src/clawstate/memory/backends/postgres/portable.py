@@ -18,7 +18,6 @@ from clawstate.postgres.bulk import draw_numbers, rows_in_steps
 from clawstate.postgres.transaction import Transaction
 
 _HELD: Final = {each: f"memory_{each}" for each in TABLES}
-_DERIVED = ("subwords", "terms", "blocks", "lengths", "tail")
 # What an engine gives out numbers by: they go on behind those that came.
 _NUMBERED: Final = {
     "memory_records": "docno",
@@ -66,9 +65,11 @@ class PostgresMemoryRows:
         return count, size_of_all
 
     def clear(self) -> None:
-        """Remove all rows of all tables but the totals, and what derives from them."""
+        """Remove all rows of all tables, and what derives from them."""
         vectors.clear(self._within)
-        for each in (*TABLES, *_DERIVED):
+        # With what they note of it: a memory that went away holds nothing and counts nothing.
+        folds.clear(self._within)
+        for each in (*TABLES, "subwords"):
             where = "AND key <> 'database_id'" if each == "meta" else ""
             self._within.run(
                 f"DELETE FROM clawstate.memory_{each} WHERE tenant = %(tenant)s {where}"

@@ -74,6 +74,8 @@ def mend(connection: apsw.Connection, now: float, cut: AbstractSet[str]) -> Save
 def _lost_marks(connection: apsw.Connection, cut: AbstractSet[str]) -> list[str]:
     has_key = connection.execute("SELECT count(*) FROM meta WHERE key = 'database_id'").get
     notes = []
+    if "scopes" in cut:
+        notes.append("what counts records is damaged too: more may be lost than it tells")
     if "forgotten" in cut or not has_key:
         notes.append("marks of what was forgotten are lost: an import may bring it back")
     if {"imports", "imported"} & cut:
